@@ -1,0 +1,23 @@
+/**
+ * What the aggregator tells the watching world at once: rows as they are committed, for terminals and dashboards.
+ * Delivery is best effort, bounded, and never holds the aggregator up; a slow listener loses events and is told so.
+ */
+import type { WindowRow } from "../rows.ts";
+
+export type LiveEvent =
+  /** A window's version was committed; `open` rows are provisional and may come again. */
+  | { readonly kind: "window"; readonly row: WindowRow; readonly open: boolean }
+  /** A new position is committed. */
+  | {
+    readonly kind: "position";
+    readonly partition: number;
+    readonly nextOffset: number;
+    readonly appendMs: number;
+  };
+
+export interface LiveFeed {
+  /** Hands an event to every listener; never throws, never waits. */
+  emit(event: LiveEvent): void;
+  /** Calls `listener` for every event from now on, `dropped` with a count when it was too slow. Returns the way to stop. */
+  subscribe(listener: (event: LiveEvent) => void, dropped?: (count: number) => void): () => void;
+}

@@ -1,0 +1,105 @@
+/**
+ * The record log: partitions of records in offset order, each stamped by the log with its append time.
+ *
+ * Implementations: `platform/sqlite_log.ts` (embedded), `platform/kafka_log.ts`, `sim/log.ts` (with faults), all under
+ * the contract suite `core/testing/log_contract.ts`. What the records mean is no business of the log's.
+ */
+
+/** One record as the log holds it. */
+export interface LogRecord {
+  readonly partition: number;
+  /** Position in the partition; grows, but may skip numbers (a broker's own markers). */
+  readonly offset: number;
+  /** Unix ms by the log's clock as stored; may step back, the reader of a partition takes the running maximum. */
+  readonly appendMs: number;
+  readonly key: string | null;
+  readonly value: Uint8Array | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A record to append. `partition` is explicit: the caller has hashed the key (see `core/murmur2.ts`). */
+export interface NewRecord {
+  readonly partition: number;
+  readonly key: string | null;
+  readonly value: Uint8Array | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Where an appended record came to lie. */
+export interface Appended {
+  readonly partition: number;
+  readonly offset: number;
+  readonly appendMs: number;
+}
+
+/** The log can't take or give records now and may again later: answer 503, keep the position, try again. */
+export class LogUnavailable extends Error {
+  override name = "LogUnavailable";
+  constructor(message: string, readonly retryAfterMs: number, options?: ErrorOptions) {
+    super(message, options);
+  }
+}
+
+/** The log is not what it has to be (another topic, other settings): a person has to act; the message says how. */
+export class LogRefused extends Error {
+  override name = "LogRefused";
+}
+
+export interface LogWriter {
+  /** Number of partitions, fixed for the life of the log. */
+  readonly partitions: number;
+  /**
+   * Appends all records, in order within a partition, and resolves when all are durable. Concurrent calls share a
+   * commit. Rejects with {@link LogUnavailable} within the writer's deadline when the log is down, or at once when
+   * more than the bounded queue waits: some of the records may be in the log even so, so a retry can append twice.
+   */
+  append(records: readonly NewRecord[]): Promise<readonly Appended[]>;
+  /** True while appends are expected to succeed; drives readiness. */
+  available(): boolean;
+  /** Bytes that wait for a commit; drives back-pressure. */
+  pendingBytes(): number;
+  /** Resolves when what waited is durable or refused; bounded by the writer's deadline. */
+  close(): Promise<void>;
+}
+
+export interface ReadLimits {
+  /** At most so many records; at least one is returned if there is one. */
+  readonly recordsMax: number;
+  /** Stop after the record that reaches so many value bytes. */
+  readonly bytesMax: number;
+  /** How long to wait for the first record before returning none. */
+  readonly waitMs: number;
+  readonly signal?: AbortSignal;
+}
+
+export type ReadOutcome =
+  /** Records at and after the asked offset, in order; none if the wait ended first. */
+  | { readonly kind: "records"; readonly records: readonly LogRecord[] }
+  /** The asked offset is no longer kept; `earliest` is the first that is. */
+  | { readonly kind: "expired"; readonly earliest: number }
+  /** The log ends before the asked offset: it is not the log that was read before. */
+  | { readonly kind: "beyond_end"; readonly next: number }
+  /** The partition belongs to another worker now. */
+  | { readonly kind: "revoked" };
+
+/** Told which partitions this reader is to work on. Calls come one at a time and are awaited. */
+export interface Assignments {
+  /** From now on these are ours: load their state, then `read` from their position. */
+  assigned(partitions: readonly number[]): Promise<void>;
+  /** No longer ours: drop what is not committed. Reads of them return `revoked`. */
+  revoked(partitions: readonly number[]): Promise<void>;
+}
+
+export interface LogReader {
+  readonly partitions: number;
+  /** Starts the assignment of partitions; an embedded log assigns all, a consumer group its share. */
+  join(assignments: Assignments): Promise<void>;
+  /** First kept offset and the offset that the next record will get. */
+  range(partition: number): Promise<{ readonly earliest: number; readonly next: number }>;
+  /** Reads by position; any kept offset may be asked for again. Rejects with {@link LogUnavailable}. */
+  read(partition: number, offset: number, limits: ReadLimits): Promise<ReadOutcome>;
+  /** A hint for the outside how far we are (a group's committed offset); never read back. May be ignored. */
+  hint(partition: number, nextOffset: number): void;
+  /** Leaves and releases everything; bounded, never hangs. */
+  close(): Promise<void>;
+}

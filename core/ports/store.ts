@@ -1,0 +1,87 @@
+/**
+ * Where a partition's rows, state and position live: one transaction for all of them.
+ *
+ * Implementations: `platform/duckdb_store.ts` and `sim/store.ts` (the same with faults), under
+ * `core/testing/store_contract.ts`. One store belongs to one partition and one owner.
+ */
+import type {
+  BootRow,
+  DeviceRow,
+  PositionRow,
+  QuarantineRow,
+  ReadingRow,
+  ReleaseRow,
+  WindowRow,
+} from "../rows.ts";
+
+/** Everything that has to be in memory before the first record is folded. */
+export interface StoredState {
+  /** Null in a new store. */
+  readonly position: PositionRow | null;
+  /** Newest version of each. */
+  readonly devices: readonly DeviceRow[];
+  readonly boots: readonly BootRow[];
+  /** Newest versions of closed windows whose end is above their device's watermark (or whose device has none). */
+  readonly closedAhead: readonly WindowRow[];
+  /**
+   * Kept readings from which open windows are rebuilt: at least those with
+   * `tsMs` ≥ `openFrom(watermarkMs)` of their device, in log order.
+   */
+  readonly openReadings: readonly ReadingRow[];
+}
+
+/** What a fold has to know of earlier records; half-open spans of event time. */
+export interface Needs {
+  /** Kept readings and quarantined ones of a device with event time in [fromMs, toMs). */
+  readonly readings: readonly { readonly device: string; readonly fromMs: number; readonly toMs: number }[];
+  /** The newest version of closed windows. */
+  readonly windows: readonly {
+    readonly device: string;
+    readonly windowSize: string;
+    readonly startMs: number;
+  }[];
+}
+
+/** The answer to {@link Needs}; may hold more than was asked for. */
+export interface Known {
+  readonly readings: readonly ReadingRow[];
+  readonly quarantined: readonly QuarantineRow[];
+  readonly windows: readonly WindowRow[];
+}
+
+/** What one transaction appends. */
+export interface Changes {
+  readonly position: PositionRow;
+  readonly readings: readonly ReadingRow[];
+  readonly quarantined: readonly QuarantineRow[];
+  readonly released: readonly ReleaseRow[];
+  /** At most one version of a window. */
+  readonly windows: readonly WindowRow[];
+  readonly devices: readonly DeviceRow[];
+  readonly boots: readonly BootRow[];
+}
+
+/** The store can't take rows now (disk full, I/O error) and may again later; nothing of the transaction was kept. */
+export class StoreUnavailable extends Error {
+  override name = "StoreUnavailable";
+}
+
+/** The stored data can't be used as it is; the message says what is wrong and what to do. Nothing was changed. */
+export class StoreRefused extends Error {
+  override name = "StoreRefused";
+}
+
+export interface Store {
+  readonly partition: number;
+  /**
+   * Reads the state. `openFrom(watermarkMs)` gives the lowest start of any window that holds event time
+   * `watermarkMs` (−∞ for null).
+   */
+  load(openFrom: (watermarkMs: number | null) => number): Promise<StoredState>;
+  /** Reads what a fold needs; both published and unpublished rows are seen. */
+  lookup(needs: Needs): Promise<Known>;
+  /** Makes all changes durable together, or none. Calls come one at a time. */
+  commit(changes: Changes): Promise<void>;
+  /** Releases the files; what was committed stays. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,370 @@
+-- What Isotherm stores and what it shows. One statement per semicolon; the part above the line `-- views` makes the
+-- base tables of a partition's private file, the part below makes the documented views over them. A publication has
+-- the same views over immutable files: its catalogue gives each base table as a view of the same name and columns.
+--
+-- Conventions: base tables end in _rows, hold exact integers (thousandths of °C and %), and are only appended to;
+-- `version` is the number of the transaction in its partition. Times are TIMESTAMP in UTC. What people query are the
+-- views; every view and every column of a view has a comment: FROM duckdb_columns().
+
+CREATE TABLE reading_rows (
+  version BIGINT NOT NULL, device VARCHAR NOT NULL, boot BIGINT, seq BIGINT, ts TIMESTAMP NOT NULL,
+  append_time TIMESTAMP NOT NULL, log_offset BIGINT NOT NULL, log_index INTEGER NOT NULL,
+  temperature_milli_c INTEGER, humidity_milli_pct INTEGER, fault VARCHAR, flag VARCHAR,
+  late BOOLEAN NOT NULL, time_uncertain BOOLEAN NOT NULL, released BOOLEAN NOT NULL
+);
+
+CREATE TABLE quarantine_rows (
+  version BIGINT NOT NULL, device VARCHAR, boot BIGINT, seq BIGINT, ts TIMESTAMP,
+  append_time TIMESTAMP NOT NULL, log_offset BIGINT NOT NULL, log_index INTEGER NOT NULL,
+  reason VARCHAR NOT NULL, detail VARCHAR NOT NULL, raw VARCHAR NOT NULL
+);
+
+CREATE TABLE release_rows (
+  version BIGINT NOT NULL, device VARCHAR NOT NULL, log_offset BIGINT NOT NULL, log_index INTEGER NOT NULL,
+  released_by_offset BIGINT NOT NULL
+);
+
+CREATE TABLE window_rows (
+  version BIGINT NOT NULL, device VARCHAR NOT NULL, window_size VARCHAR NOT NULL,
+  window_start TIMESTAMP NOT NULL, window_end TIMESTAMP NOT NULL,
+  readings BIGINT NOT NULL, sensor_faults BIGINT NOT NULL, late BIGINT NOT NULL, time_uncertain BIGINT NOT NULL,
+  every_ms BIGINT, oldest_append_time TIMESTAMP NOT NULL,
+  temperature_count BIGINT NOT NULL, temperature_sum BIGINT NOT NULL, temperature_sum_squares DECIMAL(38, 0) NOT NULL,
+  temperature_min INTEGER, temperature_max INTEGER, temperature_first INTEGER, temperature_last INTEGER,
+  temperature_first_key VARCHAR, temperature_last_key VARCHAR, temperature_p50 INTEGER, temperature_p95 INTEGER,
+  humidity_count BIGINT NOT NULL, humidity_sum BIGINT NOT NULL, humidity_sum_squares DECIMAL(38, 0) NOT NULL,
+  humidity_min INTEGER, humidity_max INTEGER, humidity_first INTEGER, humidity_last INTEGER,
+  humidity_first_key VARCHAR, humidity_last_key VARCHAR, humidity_p50 INTEGER, humidity_p95 INTEGER,
+  closed_by VARCHAR, revision BIGINT NOT NULL, replaces BIGINT
+);
+
+-- The open windows as they stood at the last publication (closed_by null); replaced as a whole, never read back.
+CREATE TABLE open_window_rows AS FROM window_rows LIMIT 0;
+
+CREATE TABLE device_rows (
+  version BIGINT NOT NULL, device VARCHAR NOT NULL,
+  first_append_time TIMESTAMP NOT NULL, last_append_time TIMESTAMP NOT NULL, last_offset BIGINT NOT NULL,
+  highest_event_time TIMESTAMP, pending_since TIMESTAMP, watermark TIMESTAMP, every_ms BIGINT, current_boot BIGINT,
+  display_name VARCHAR, retired BOOLEAN NOT NULL, shared_name BOOLEAN NOT NULL,
+  counted BIGINT NOT NULL, counted_late BIGINT NOT NULL, sensor_fault BIGINT NOT NULL,
+  quarantined BIGINT NOT NULL, duplicates BIGINT NOT NULL, released BIGINT NOT NULL,
+  unsequenced_highest TIMESTAMP, unsequenced_expired TIMESTAMP, unsequenced_days VARCHAR NOT NULL,
+  quarantine_day BIGINT NOT NULL, quarantined_today BIGINT NOT NULL
+);
+
+CREATE TABLE boot_rows (
+  version BIGINT NOT NULL, device VARCHAR NOT NULL, boot BIGINT NOT NULL,
+  first_append_time TIMESTAMP NOT NULL, heard BOOLEAN NOT NULL,
+  first_event_time TIMESTAMP, last_event_time TIMESTAMP, slots BIGINT NOT NULL,
+  counted BIGINT NOT NULL, counted_late BIGINT NOT NULL, sensor_fault BIGINT NOT NULL,
+  quarantined BIGINT NOT NULL, lost BIGINT NOT NULL, spans VARCHAR NOT NULL
+);
+
+CREATE TABLE position_rows (
+  version BIGINT NOT NULL, log_partition INTEGER NOT NULL, next_offset BIGINT NOT NULL,
+  append_high TIMESTAMP NOT NULL, epoch BIGINT NOT NULL, last_offset BIGINT, last_hash VARCHAR, config_hash VARCHAR NOT NULL
+);
+
+-- views
+
+CREATE VIEW readings AS
+SELECT device, boot, seq, ts, append_time,
+  temperature_milli_c / 1000.0 AS temperature_c, humidity_milli_pct / 1000.0 AS humidity_pct,
+  fault, flag, late, time_uncertain, released, log_offset, log_index
+FROM reading_rows;
+COMMENT ON VIEW readings IS 'One row per counted reading and per slot whose sensor failed (fault says why). Kept for the retention, by append time.';
+COMMENT ON COLUMN readings.device IS 'Device name as sent';
+COMMENT ON COLUMN readings.boot IS 'Number of the board''s start (53 random bits); null if the sender numbers nothing';
+COMMENT ON COLUMN readings.seq IS 'Sampling slot within the boot, from 0; null if the sender numbers nothing';
+COMMENT ON COLUMN readings.ts IS 'Event time (UTC): when it was measured';
+COMMENT ON COLUMN readings.append_time IS 'When the log stored it (UTC), by the log''s clock';
+COMMENT ON COLUMN readings.temperature_c IS 'Temperature in °C; null if not measured';
+COMMENT ON COLUMN readings.humidity_pct IS 'Relative humidity in %; null if not measured';
+COMMENT ON COLUMN readings.fault IS 'Why the sensor gave no value (timeout, checksum, out_of_range); null for a reading';
+COMMENT ON COLUMN readings.flag IS 'What the device found odd about the value (stuck); null normally';
+COMMENT ON COLUMN readings.late IS 'It came after its window of the finest size had closed';
+COMMENT ON COLUMN readings.time_uncertain IS 'ts is the board''s estimate: its clock was not synchronised';
+COMMENT ON COLUMN readings.released IS 'It was quarantined first and released through the log';
+COMMENT ON COLUMN readings.log_offset IS 'Offset of its record in the partition of the log';
+COMMENT ON COLUMN readings.log_index IS 'Place in its batch, from 0';
+
+CREATE VIEW quarantine AS
+SELECT q.device, q.boot, q.seq, q.ts, q.append_time, q.reason, q.detail, q.raw, q.log_offset, q.log_index,
+  r.released_by_offset
+FROM quarantine_rows q
+LEFT JOIN (SELECT device, log_offset, log_index, min(released_by_offset) AS released_by_offset FROM release_rows GROUP BY ALL) r
+  ON r.device = q.device AND r.log_offset = q.log_offset AND r.log_index = q.log_index;
+COMMENT ON VIEW quarantine IS 'One row per reading that was not counted, with the reason; at most 1,000 a device and day of append time are kept, all are counted in ledger_arrivals.';
+COMMENT ON COLUMN quarantine.device IS 'Device name; null if the record names none';
+COMMENT ON COLUMN quarantine.boot IS 'Number of the board''s start; null if unknown';
+COMMENT ON COLUMN quarantine.seq IS 'Sampling slot; null if unknown';
+COMMENT ON COLUMN quarantine.ts IS 'Event time as sent (UTC); null if there was none';
+COMMENT ON COLUMN quarantine.append_time IS 'When the log stored it (UTC)';
+COMMENT ON COLUMN quarantine.reason IS 'future, out_of_range, no_time, conflict, undecidable, wrong_partition or malformed';
+COMMENT ON COLUMN quarantine.detail IS 'The reason in a sentence';
+COMMENT ON COLUMN quarantine.raw IS 'The reading as it came, cut at 1,024 characters';
+COMMENT ON COLUMN quarantine.log_offset IS 'Offset of its record in the partition of the log';
+COMMENT ON COLUMN quarantine.log_index IS 'Place in its batch, from 0';
+COMMENT ON COLUMN quarantine.released_by_offset IS 'Offset of the record that released it; null while it is held';
+
+CREATE VIEW window_versions AS
+SELECT device, window_size, window_start, window_end, revision, closed_by,
+  readings, sensor_faults, late, time_uncertain,
+  (epoch_ms(window_end) - epoch_ms(window_start)) // every_ms AS expected,
+  temperature_count AS temperature_c_count,
+  temperature_sum / 1000.0 / nullif(temperature_count, 0) AS temperature_c_mean,
+  temperature_min / 1000.0 AS temperature_c_min, temperature_max / 1000.0 AS temperature_c_max,
+  temperature_first / 1000.0 AS temperature_c_first, temperature_last / 1000.0 AS temperature_c_last,
+  temperature_p50 / 1000.0 AS temperature_c_p50, temperature_p95 / 1000.0 AS temperature_c_p95,
+  CASE WHEN temperature_count > 1 THEN sqrt((temperature_sum_squares::HUGEINT * temperature_count
+    - temperature_sum::HUGEINT * temperature_sum)::DOUBLE / (temperature_count::DOUBLE * (temperature_count - 1))) / 1000.0 END
+    AS temperature_c_stddev,
+  humidity_count AS humidity_pct_count,
+  humidity_sum / 1000.0 / nullif(humidity_count, 0) AS humidity_pct_mean,
+  humidity_min / 1000.0 AS humidity_pct_min, humidity_max / 1000.0 AS humidity_pct_max,
+  humidity_first / 1000.0 AS humidity_pct_first, humidity_last / 1000.0 AS humidity_pct_last,
+  humidity_p50 / 1000.0 AS humidity_pct_p50, humidity_p95 / 1000.0 AS humidity_pct_p95,
+  CASE WHEN humidity_count > 1 THEN sqrt((humidity_sum_squares::HUGEINT * humidity_count
+    - humidity_sum::HUGEINT * humidity_sum)::DOUBLE / (humidity_count::DOUBLE * (humidity_count - 1))) / 1000.0 END
+    AS humidity_pct_stddev,
+  temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms, replaces
+FROM window_rows;
+
+CREATE VIEW windows AS
+SELECT v.* EXCLUDE (replaces)
+FROM window_versions v
+ANTI JOIN (SELECT device, window_size, window_start, replaces FROM window_rows WHERE replaces IS NOT NULL) newer
+  ON newer.device = v.device AND newer.window_size = v.window_size AND newer.window_start = v.window_start
+  AND newer.replaces = v.revision;
+COMMENT ON VIEW window_versions IS 'Every version of every closed window: one is stored whenever a closed row changes.';
+COMMENT ON COLUMN window_versions.device IS 'Device name as sent';
+COMMENT ON COLUMN window_versions.window_size IS 'Which windows: the label of the configuration (1m, 1h, 1d)';
+COMMENT ON COLUMN window_versions.window_start IS 'First instant of the window (UTC), inclusive';
+COMMENT ON COLUMN window_versions.window_end IS 'End of the window (UTC), exclusive';
+COMMENT ON COLUMN window_versions.revision IS 'Log records that changed the row after the window had closed; 0 for the first closing';
+COMMENT ON COLUMN window_versions.closed_by IS 'What closed it: watermark (the device''s own time had passed its end) or silence; null while it is open';
+COMMENT ON COLUMN window_versions.readings IS 'Readings counted; 0 with nulls beside it means that every slot failed';
+COMMENT ON COLUMN window_versions.sensor_faults IS 'Slots whose sensor gave no value';
+COMMENT ON COLUMN window_versions.late IS 'Of readings and sensor_faults, those that came after the window had closed';
+COMMENT ON COLUMN window_versions.time_uncertain IS 'Readings whose time is the board''s estimate';
+COMMENT ON COLUMN window_versions.expected IS 'Slots that the device''s own interval puts into the window; null if it never stated one';
+COMMENT ON COLUMN window_versions.temperature_c_count IS 'Readings with a temperature';
+COMMENT ON COLUMN window_versions.temperature_c_mean IS 'Mean temperature in °C; null without readings';
+COMMENT ON COLUMN window_versions.temperature_c_min IS 'Lowest temperature in °C';
+COMMENT ON COLUMN window_versions.temperature_c_max IS 'Highest temperature in °C';
+COMMENT ON COLUMN window_versions.temperature_c_first IS 'First temperature in °C, by event time';
+COMMENT ON COLUMN window_versions.temperature_c_last IS 'Last temperature in °C, by event time';
+COMMENT ON COLUMN window_versions.temperature_c_p50 IS 'Median temperature in °C, nearest rank; null once a reading of the window has expired and the row was revised';
+COMMENT ON COLUMN window_versions.temperature_c_p95 IS '95th percentile of the temperature in °C, nearest rank; null as the median';
+COMMENT ON COLUMN window_versions.temperature_c_stddev IS 'Sample standard deviation of the temperature in °C; null below two readings';
+COMMENT ON COLUMN window_versions.humidity_pct_count IS 'Readings with a relative humidity';
+COMMENT ON COLUMN window_versions.humidity_pct_mean IS 'Mean relative humidity in %; null without readings';
+COMMENT ON COLUMN window_versions.humidity_pct_min IS 'Lowest relative humidity in %';
+COMMENT ON COLUMN window_versions.humidity_pct_max IS 'Highest relative humidity in %';
+COMMENT ON COLUMN window_versions.humidity_pct_first IS 'First relative humidity in %, by event time';
+COMMENT ON COLUMN window_versions.humidity_pct_last IS 'Last relative humidity in %, by event time';
+COMMENT ON COLUMN window_versions.humidity_pct_p50 IS 'Median relative humidity in %, nearest rank; null once a reading of the window has expired and the row was revised';
+COMMENT ON COLUMN window_versions.humidity_pct_p95 IS '95th percentile of the relative humidity in %, nearest rank; null as the median';
+COMMENT ON COLUMN window_versions.humidity_pct_stddev IS 'Sample standard deviation of the relative humidity in %; null below two readings';
+COMMENT ON COLUMN window_versions.temperature_milli_c_sum IS 'Exact sum of the temperatures in thousandths of °C';
+COMMENT ON COLUMN window_versions.humidity_milli_pct_sum IS 'Exact sum of the humidities in thousandths of %';
+COMMENT ON COLUMN window_versions.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
+COMMENT ON COLUMN window_versions.replaces IS 'Revision of the version that this one replaces; null for the first';
+
+COMMENT ON VIEW windows IS 'Newest version of every closed window: one row a device, size and start. Windows without arrivals have no row, see windows_filled.';
+COMMENT ON COLUMN windows.device IS 'Device name as sent';
+COMMENT ON COLUMN windows.window_size IS 'Which windows: the label of the configuration (1m, 1h, 1d)';
+COMMENT ON COLUMN windows.window_start IS 'First instant of the window (UTC), inclusive';
+COMMENT ON COLUMN windows.window_end IS 'End of the window (UTC), exclusive';
+COMMENT ON COLUMN windows.revision IS 'Log records that changed the row after the window had closed; 0 for the first closing';
+COMMENT ON COLUMN windows.closed_by IS 'What closed it: watermark (the device''s own time had passed its end) or silence; null while it is open';
+COMMENT ON COLUMN windows.readings IS 'Readings counted; 0 with nulls beside it means that every slot failed';
+COMMENT ON COLUMN windows.sensor_faults IS 'Slots whose sensor gave no value';
+COMMENT ON COLUMN windows.late IS 'Of readings and sensor_faults, those that came after the window had closed';
+COMMENT ON COLUMN windows.time_uncertain IS 'Readings whose time is the board''s estimate';
+COMMENT ON COLUMN windows.expected IS 'Slots that the device''s own interval puts into the window; null if it never stated one';
+COMMENT ON COLUMN windows.temperature_c_count IS 'Readings with a temperature';
+COMMENT ON COLUMN windows.temperature_c_mean IS 'Mean temperature in °C; null without readings';
+COMMENT ON COLUMN windows.temperature_c_min IS 'Lowest temperature in °C';
+COMMENT ON COLUMN windows.temperature_c_max IS 'Highest temperature in °C';
+COMMENT ON COLUMN windows.temperature_c_first IS 'First temperature in °C, by event time';
+COMMENT ON COLUMN windows.temperature_c_last IS 'Last temperature in °C, by event time';
+COMMENT ON COLUMN windows.temperature_c_p50 IS 'Median temperature in °C, nearest rank; null once a reading of the window has expired and the row was revised';
+COMMENT ON COLUMN windows.temperature_c_p95 IS '95th percentile of the temperature in °C, nearest rank; null as the median';
+COMMENT ON COLUMN windows.temperature_c_stddev IS 'Sample standard deviation of the temperature in °C; null below two readings';
+COMMENT ON COLUMN windows.humidity_pct_count IS 'Readings with a relative humidity';
+COMMENT ON COLUMN windows.humidity_pct_mean IS 'Mean relative humidity in %; null without readings';
+COMMENT ON COLUMN windows.humidity_pct_min IS 'Lowest relative humidity in %';
+COMMENT ON COLUMN windows.humidity_pct_max IS 'Highest relative humidity in %';
+COMMENT ON COLUMN windows.humidity_pct_first IS 'First relative humidity in %, by event time';
+COMMENT ON COLUMN windows.humidity_pct_last IS 'Last relative humidity in %, by event time';
+COMMENT ON COLUMN windows.humidity_pct_p50 IS 'Median relative humidity in %, nearest rank; null once a reading of the window has expired and the row was revised';
+COMMENT ON COLUMN windows.humidity_pct_p95 IS '95th percentile of the relative humidity in %, nearest rank; null as the median';
+COMMENT ON COLUMN windows.humidity_pct_stddev IS 'Sample standard deviation of the relative humidity in %; null below two readings';
+COMMENT ON COLUMN windows.temperature_milli_c_sum IS 'Exact sum of the temperatures in thousandths of °C';
+COMMENT ON COLUMN windows.humidity_milli_pct_sum IS 'Exact sum of the humidities in thousandths of %';
+COMMENT ON COLUMN windows.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
+
+CREATE VIEW windows_live AS
+FROM windows
+UNION ALL BY NAME
+SELECT device, window_size, window_start, window_end, revision, closed_by, readings, sensor_faults, late, time_uncertain,
+  (epoch_ms(window_end) - epoch_ms(window_start)) // every_ms AS expected,
+  temperature_count AS temperature_c_count,
+  temperature_sum / 1000.0 / nullif(temperature_count, 0) AS temperature_c_mean,
+  temperature_min / 1000.0 AS temperature_c_min, temperature_max / 1000.0 AS temperature_c_max,
+  temperature_first / 1000.0 AS temperature_c_first, temperature_last / 1000.0 AS temperature_c_last,
+  temperature_p50 / 1000.0 AS temperature_c_p50, temperature_p95 / 1000.0 AS temperature_c_p95,
+  CASE WHEN temperature_count > 1 THEN sqrt((temperature_sum_squares::HUGEINT * temperature_count
+    - temperature_sum::HUGEINT * temperature_sum)::DOUBLE / (temperature_count::DOUBLE * (temperature_count - 1))) / 1000.0 END
+    AS temperature_c_stddev,
+  humidity_count AS humidity_pct_count,
+  humidity_sum / 1000.0 / nullif(humidity_count, 0) AS humidity_pct_mean,
+  humidity_min / 1000.0 AS humidity_pct_min, humidity_max / 1000.0 AS humidity_pct_max,
+  humidity_first / 1000.0 AS humidity_pct_first, humidity_last / 1000.0 AS humidity_pct_last,
+  humidity_p50 / 1000.0 AS humidity_pct_p50, humidity_p95 / 1000.0 AS humidity_pct_p95,
+  CASE WHEN humidity_count > 1 THEN sqrt((humidity_sum_squares::HUGEINT * humidity_count
+    - humidity_sum::HUGEINT * humidity_sum)::DOUBLE / (humidity_count::DOUBLE * (humidity_count - 1))) / 1000.0 END
+    AS humidity_pct_stddev,
+  temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms
+FROM open_window_rows;
+COMMENT ON VIEW windows_live IS 'The closed windows and, with closed_by null, those still open as of the last publication.';
+COMMENT ON COLUMN windows_live.device IS 'Device name as sent';
+COMMENT ON COLUMN windows_live.window_size IS 'Which windows: the label of the configuration (1m, 1h, 1d)';
+COMMENT ON COLUMN windows_live.window_start IS 'First instant of the window (UTC), inclusive';
+COMMENT ON COLUMN windows_live.window_end IS 'End of the window (UTC), exclusive';
+COMMENT ON COLUMN windows_live.revision IS 'Log records that changed the row after the window had closed; 0 for the first closing';
+COMMENT ON COLUMN windows_live.closed_by IS 'What closed it: watermark (the device''s own time had passed its end) or silence; null while it is open';
+COMMENT ON COLUMN windows_live.readings IS 'Readings counted; 0 with nulls beside it means that every slot failed';
+COMMENT ON COLUMN windows_live.sensor_faults IS 'Slots whose sensor gave no value';
+COMMENT ON COLUMN windows_live.late IS 'Of readings and sensor_faults, those that came after the window had closed';
+COMMENT ON COLUMN windows_live.time_uncertain IS 'Readings whose time is the board''s estimate';
+COMMENT ON COLUMN windows_live.expected IS 'Slots that the device''s own interval puts into the window; null if it never stated one';
+COMMENT ON COLUMN windows_live.temperature_c_count IS 'Readings with a temperature';
+COMMENT ON COLUMN windows_live.temperature_c_mean IS 'Mean temperature in °C; null without readings';
+COMMENT ON COLUMN windows_live.temperature_c_min IS 'Lowest temperature in °C';
+COMMENT ON COLUMN windows_live.temperature_c_max IS 'Highest temperature in °C';
+COMMENT ON COLUMN windows_live.temperature_c_first IS 'First temperature in °C, by event time';
+COMMENT ON COLUMN windows_live.temperature_c_last IS 'Last temperature in °C, by event time';
+COMMENT ON COLUMN windows_live.temperature_c_p50 IS 'Median temperature in °C, nearest rank; null once a reading of the window has expired and the row was revised';
+COMMENT ON COLUMN windows_live.temperature_c_p95 IS '95th percentile of the temperature in °C, nearest rank; null as the median';
+COMMENT ON COLUMN windows_live.temperature_c_stddev IS 'Sample standard deviation of the temperature in °C; null below two readings';
+COMMENT ON COLUMN windows_live.humidity_pct_count IS 'Readings with a relative humidity';
+COMMENT ON COLUMN windows_live.humidity_pct_mean IS 'Mean relative humidity in %; null without readings';
+COMMENT ON COLUMN windows_live.humidity_pct_min IS 'Lowest relative humidity in %';
+COMMENT ON COLUMN windows_live.humidity_pct_max IS 'Highest relative humidity in %';
+COMMENT ON COLUMN windows_live.humidity_pct_first IS 'First relative humidity in %, by event time';
+COMMENT ON COLUMN windows_live.humidity_pct_last IS 'Last relative humidity in %, by event time';
+COMMENT ON COLUMN windows_live.humidity_pct_p50 IS 'Median relative humidity in %, nearest rank; null once a reading of the window has expired and the row was revised';
+COMMENT ON COLUMN windows_live.humidity_pct_p95 IS '95th percentile of the relative humidity in %, nearest rank; null as the median';
+COMMENT ON COLUMN windows_live.humidity_pct_stddev IS 'Sample standard deviation of the relative humidity in %; null below two readings';
+COMMENT ON COLUMN windows_live.temperature_milli_c_sum IS 'Exact sum of the temperatures in thousandths of °C';
+COMMENT ON COLUMN windows_live.humidity_milli_pct_sum IS 'Exact sum of the humidities in thousandths of %';
+COMMENT ON COLUMN windows_live.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
+
+CREATE VIEW devices AS
+SELECT device, coalesce(display_name, device) AS display_name, retired, shared_name, every_ms, current_boot,
+  first_append_time AS first_heard, last_append_time AS last_heard, highest_event_time, pending_since, watermark,
+  counted + counted_late + released AS readings, sensor_fault AS sensor_faults, quarantined
+FROM device_rows QUALIFY row_number() OVER (PARTITION BY device ORDER BY version DESC) = 1;
+COMMENT ON VIEW devices IS 'One row per device that the log has ever heard of.';
+COMMENT ON COLUMN devices.device IS 'Device name as sent';
+COMMENT ON COLUMN devices.display_name IS 'Name for people: as renamed, else the device name';
+COMMENT ON COLUMN devices.retired IS 'Retired through the log: no longer expected to send';
+COMMENT ON COLUMN devices.shared_name IS 'Two boots of this name were running at the same time: two boards share it';
+COMMENT ON COLUMN devices.every_ms IS 'Sampling interval in ms as last stated; null if never';
+COMMENT ON COLUMN devices.current_boot IS 'Boot number of the newest start heard of; null if the sender numbers nothing';
+COMMENT ON COLUMN devices.first_heard IS 'Append time (UTC) of its first record';
+COMMENT ON COLUMN devices.last_heard IS 'Append time (UTC) of its newest record, whether or not a value changed';
+COMMENT ON COLUMN devices.highest_event_time IS 'Newest event time (UTC) accepted from a synchronised clock';
+COMMENT ON COLUMN devices.pending_since IS 'Event time (UTC) of the oldest reading that it still has to send, in its own word; null if none';
+COMMENT ON COLUMN devices.watermark IS 'Up to here (UTC) its readings are complete';
+COMMENT ON COLUMN devices.readings IS 'Readings counted, late and released ones included';
+COMMENT ON COLUMN devices.sensor_faults IS 'Slots whose sensor gave no value';
+COMMENT ON COLUMN devices.quarantined IS 'Readings quarantined, see quarantine';
+
+CREATE VIEW ledger_slots AS
+SELECT device, boot, heard, first_append_time AS first_heard, first_event_time, last_event_time, slots,
+  counted, counted_late, sensor_fault, quarantined, lost,
+  slots - counted - counted_late - sensor_fault - quarantined - lost AS missing, spans
+FROM boot_rows QUALIFY row_number() OVER (PARTITION BY device, boot ORDER BY version DESC) = 1;
+COMMENT ON VIEW ledger_slots IS 'First balance: of every boot, slots = counted + counted_late + sensor_fault + quarantined + lost + missing.';
+COMMENT ON COLUMN ledger_slots.device IS 'Device name as sent';
+COMMENT ON COLUMN ledger_slots.boot IS 'Number of the board''s start';
+COMMENT ON COLUMN ledger_slots.heard IS 'False if it is only known by the next boot''s word: all its slots are missing';
+COMMENT ON COLUMN ledger_slots.first_heard IS 'Append time (UTC) of the first record that told of it';
+COMMENT ON COLUMN ledger_slots.first_event_time IS 'Lowest event time (UTC) of its readings';
+COMMENT ON COLUMN ledger_slots.last_event_time IS 'Highest event time (UTC) of its readings';
+COMMENT ON COLUMN ledger_slots.slots IS 'Slots 0 … slots − 1 are known to have been';
+COMMENT ON COLUMN ledger_slots.counted IS 'Slots with a reading that was counted in time';
+COMMENT ON COLUMN ledger_slots.counted_late IS 'Slots with a reading that was counted after its window had closed';
+COMMENT ON COLUMN ledger_slots.sensor_fault IS 'Slots whose sensor gave no value';
+COMMENT ON COLUMN ledger_slots.quarantined IS 'Slots whose reading is quarantined';
+COMMENT ON COLUMN ledger_slots.lost IS 'Slots that the device said it had to give up';
+COMMENT ON COLUMN ledger_slots.missing IS 'Slots never heard of: still on the board, or lost without a word';
+COMMENT ON COLUMN ledger_slots.spans IS 'Seen slots as from-to:state, f final (counted or fault), q quarantined, l lost';
+
+CREATE VIEW ledger_arrivals AS
+SELECT device, counted + counted_late + sensor_fault + quarantined + duplicates + released AS arrivals,
+  counted, counted_late, sensor_fault, quarantined, duplicates, released
+FROM device_rows QUALIFY row_number() OVER (PARTITION BY device ORDER BY version DESC) = 1;
+COMMENT ON VIEW ledger_arrivals IS 'Second balance: of every device, arrivals in the log = counted + counted_late + sensor_fault + quarantined + duplicates + released.';
+COMMENT ON COLUMN ledger_arrivals.device IS 'Device name as sent; empty for records that name no device';
+COMMENT ON COLUMN ledger_arrivals.arrivals IS 'Readings in the log';
+COMMENT ON COLUMN ledger_arrivals.counted IS 'Counted in time';
+COMMENT ON COLUMN ledger_arrivals.counted_late IS 'Counted after the window of the finest size had closed';
+COMMENT ON COLUMN ledger_arrivals.sensor_fault IS 'Slots whose sensor gave no value';
+COMMENT ON COLUMN ledger_arrivals.quarantined IS 'Not counted, see quarantine';
+COMMENT ON COLUMN ledger_arrivals.duplicates IS 'Known already, with the same content';
+COMMENT ON COLUMN ledger_arrivals.released IS 'Counted through a release record';
+
+CREATE VIEW log_position AS
+SELECT log_partition, next_offset, append_high AS append_time, epoch, config_hash
+FROM position_rows QUALIFY row_number() OVER (PARTITION BY log_partition ORDER BY version DESC) = 1;
+COMMENT ON VIEW log_position IS 'How far the rows go: one row per partition of the log.';
+COMMENT ON COLUMN log_position.log_partition IS 'Partition of the log';
+COMMENT ON COLUMN log_position.next_offset IS 'Everything below this offset is in the rows';
+COMMENT ON COLUMN log_position.append_time IS 'Highest append time (UTC) seen';
+COMMENT ON COLUMN log_position.epoch IS 'Offset of the owner record under which it was written; -1 before the first';
+COMMENT ON COLUMN log_position.config_hash IS 'SHA-256 of the configuration that the rows were made with';
+
+CREATE VIEW windows_filled AS
+WITH sizes AS (
+  SELECT window_size, min(window_end - window_start) AS size FROM windows_live WHERE window_end - window_start < INTERVAL 1 DAY GROUP BY ALL
+), spans AS (
+  SELECT device, window_size, size, min(window_start) AS first_start,
+    greatest(max(window_start), time_bucket(size, any_value(now_time), TIMESTAMP '2000-01-01')) AS last_start
+  FROM windows_live JOIN sizes USING (window_size), (SELECT max(append_time) AS now_time FROM log_position)
+  GROUP BY ALL
+), starts AS (
+  SELECT device, window_size, size, unnest(generate_series(first_start, last_start, size)) AS window_start FROM spans
+)
+SELECT s.device, s.window_size, s.window_start, coalesce(w.window_end, s.window_start + s.size) AS window_end,
+  coalesce(w.readings, 0) AS readings, coalesce(w.sensor_faults, 0) AS sensor_faults,
+  w.temperature_c_mean, w.temperature_c_min, w.temperature_c_max, w.humidity_pct_mean, w.humidity_pct_min, w.humidity_pct_max,
+  CASE
+    WHEN w.readings > 0 THEN NULL
+    WHEN w.sensor_faults > 0 THEN 'sensor_fault'
+    WHEN d.retired AND s.window_start > d.last_heard THEN 'retired'
+    WHEN s.window_start + s.size > coalesce(d.watermark, TIMESTAMP '1970-01-01') AND d.pending_since IS NOT NULL THEN 'not_due_yet'
+    WHEN s.window_start + s.size > (SELECT max(append_time) FROM log_position) THEN 'not_due_yet'
+    WHEN s.window_start >= d.last_heard THEN 'offline'
+    ELSE 'never_heard'
+  END AS absence
+FROM starts s
+LEFT JOIN windows_live w USING (device, window_size, window_start)
+LEFT JOIN devices d USING (device);
+COMMENT ON VIEW windows_filled IS 'Windows below a day without holes, from each device''s first to the newest: where nothing arrived readings is 0, the values are null, and absence says why.';
+COMMENT ON COLUMN windows_filled.device IS 'Device name as sent';
+COMMENT ON COLUMN windows_filled.window_size IS 'Which windows: the label of the configuration';
+COMMENT ON COLUMN windows_filled.window_start IS 'First instant of the window (UTC), inclusive';
+COMMENT ON COLUMN windows_filled.window_end IS 'End of the window (UTC), exclusive';
+COMMENT ON COLUMN windows_filled.readings IS 'Readings counted; 0 where there are none, never a zero as a value';
+COMMENT ON COLUMN windows_filled.sensor_faults IS 'Slots whose sensor gave no value';
+COMMENT ON COLUMN windows_filled.temperature_c_mean IS 'Mean temperature in °C; null without readings';
+COMMENT ON COLUMN windows_filled.temperature_c_min IS 'Lowest temperature in °C';
+COMMENT ON COLUMN windows_filled.temperature_c_max IS 'Highest temperature in °C';
+COMMENT ON COLUMN windows_filled.humidity_pct_mean IS 'Mean relative humidity in %; null without readings';
+COMMENT ON COLUMN windows_filled.humidity_pct_min IS 'Lowest relative humidity in %';
+COMMENT ON COLUMN windows_filled.humidity_pct_max IS 'Highest relative humidity in %';
+COMMENT ON COLUMN windows_filled.absence IS 'Why there is no reading: sensor_fault, offline, never_heard, not_due_yet, retired; null where there is one';
