@@ -333,9 +333,10 @@ WITH sizes AS (
   SELECT window_size, min(window_end - window_start) AS size FROM windows_live WHERE window_end - window_start < INTERVAL 1 DAY GROUP BY ALL
 ), spans AS (
   SELECT device, window_size, size, min(window_start) AS first_start,
-    greatest(max(window_start), time_bucket(size, any_value(now_time), TIMESTAMP '2000-01-01')) AS last_start
-  FROM windows_live JOIN sizes USING (window_size), (SELECT max(append_time) AS now_time FROM log_position)
-  GROUP BY ALL
+    greatest(max(window_start), time_bucket(size, (SELECT max(append_time) FROM log_position), TIMESTAMP '2000-01-01'))
+      AS last_start
+  FROM windows_live JOIN sizes USING (window_size)
+  GROUP BY device, window_size, size
 ), starts AS (
   SELECT device, window_size, size, unnest(generate_series(first_start, last_start, size)) AS window_start FROM spans
 )
