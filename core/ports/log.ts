@@ -4,6 +4,8 @@
  * Implementations: `platform/sqlite_log.ts` (embedded), `platform/kafka_log.ts`, `sim/log.ts` (with faults), all under
  * the contract suite `core/testing/log_contract.ts`. What the records mean is no business of the log's.
  */
+import { assert } from "../assert.ts";
+import { limits } from "../limits.ts";
 
 /** One record as the log holds it. */
 export interface LogRecord {
@@ -17,7 +19,10 @@ export interface LogRecord {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** A record to append. `partition` is explicit: the caller has hashed the key (see `core/murmur2.ts`). */
+/**
+ * A record to append. `partition` is explicit: the caller has hashed the key (see `core/murmur2.ts`). The value has at
+ * most `limits.batchBytesMax` bytes; an empty value is not the same as none.
+ */
 export interface NewRecord {
   readonly partition: number;
   readonly key: string | null;
@@ -51,7 +56,7 @@ export interface LogWriter {
   /**
    * Appends all records, in order within a partition, and resolves when all are durable. Concurrent calls share a
    * commit. Rejects with {@link LogUnavailable} within the writer's deadline when the log is down, or at once when
-   * more than the bounded queue waits: some of the records may be in the log even so, so a retry can append twice.
+   * more than the bounded queue waits: some of the records may be in the log even so, so a retry can append twice. A closed writer is unavailable.
    */
   append(records: readonly NewRecord[]): Promise<readonly Appended[]>;
   /** True while appends are expected to succeed; drives readiness. */
@@ -79,7 +84,7 @@ export type ReadOutcome =
   | { readonly kind: "expired"; readonly earliest: number }
   /** The log ends before the asked offset: it is not the log that was read before. */
   | { readonly kind: "beyond_end"; readonly next: number }
-  /** The partition belongs to another worker now. */
+  /** The partition is not ours: never assigned, given to another worker, or the reader is closed. */
   | { readonly kind: "revoked" };
 
 /** Told which partitions this reader is to work on. Calls come one at a time and are awaited. */
@@ -96,10 +101,38 @@ export interface LogReader {
   join(assignments: Assignments): Promise<void>;
   /** First kept offset and the offset that the next record will get. */
   range(partition: number): Promise<{ readonly earliest: number; readonly next: number }>;
-  /** Reads by position; any kept offset may be asked for again. Rejects with {@link LogUnavailable}. */
+  /**
+   * Reads an assigned partition by position, from within `assigned` on; any kept offset may be asked for again. One call
+   * a partition at a time; several partitions may be read side by side. Ends early with what it has, maybe nothing, when
+   * `limits.signal` aborts. Rejects with {@link LogUnavailable}, or {@link LogRefused} when it is no longer our log.
+   */
   read(partition: number, offset: number, limits: ReadLimits): Promise<ReadOutcome>;
   /** A hint for the outside how far we are (a group's committed offset); never read back. May be ignored. */
   hint(partition: number, nextOffset: number): void;
   /** Leaves and releases everything; bounded, never hangs. */
   close(): Promise<void>;
+}
+
+/** Both ends of one log; closing it closes both. */
+export interface Log {
+  readonly writer: LogWriter;
+  readonly reader: LogReader;
+  close(): Promise<void>;
+}
+
+/** Bytes that a record takes in a writer's queue; the constant stands for what the runtime keeps around it. */
+export function queuedBytes(record: NewRecord): number {
+  let bytes = 100 + (record.value?.length ?? 0) + 2 * (record.key?.length ?? 0);
+  for (const name of Object.keys(record.headers)) {
+    bytes += 2 * (name.length + (record.headers[name]?.length ?? 0));
+  }
+  return bytes;
+}
+
+/** The caller's side of {@link LogWriter.append}, checked by every implementation. */
+export function assertAppendable(records: readonly NewRecord[], partitions: number): void {
+  for (const { partition, value } of records) {
+    assert(Number.isInteger(partition) && partition >= 0 && partition < partitions, "a partition of the log");
+    assert(value === null || value.length <= limits.batchBytesMax, "a value that fits into a record");
+  }
 }
