@@ -31,6 +31,8 @@ export const limits = {
   humidityMilliPctMax: 100_000,
   /** Thousandths are clamped here: far outside every range, and safe in 32 bits. */
   thousandthsMax: 1_000_000_000,
+  /** Boots of one device in its ledger: 27 years of daily starts. Valid readings of a further boot are `undecidable`. */
+  bootsPerDeviceMax: 10_000,
   /** Spans of seen slots kept for one device, all boots together. A slot that would need one more is `undecidable`. */
   spansPerDeviceMax: 10_000,
   /** Event times before 2015-01-01 are a clock that was never set: `no_time`. */
@@ -51,12 +53,6 @@ export const limits = {
   quarantinedPerDayMax: 1_000,
   /** Characters of raw text kept of one quarantined reading; the rest is cut off. */
   quarantinedRawLengthMax: 1_024,
-  /** Windows open at one time for one device and size; a reading that needs more is `undecidable`. 7 d of minutes. */
-  openWindowsPerDeviceMax: 11_000,
 } as const;
 
 assert(limits.futureMsMax <= limits.idleMs, "a window that may still get future readings isn't idle");
-assert(
-  limits.openWindowsPerDeviceMax * MINUTE_MS >= limits.pendingMsMax,
-  "a device's backlog fits into open windows",
-);

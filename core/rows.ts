@@ -24,6 +24,8 @@ export interface ReadingRow {
   readonly timeUncertain: boolean;
   /** It came out of quarantine by a release record. */
   readonly released: boolean;
+  /** The device's sampling interval in force, null if it never stated one (and for released readings). */
+  readonly everyMs: number | null;
 }
 
 export const quarantineReasons = [

@@ -335,6 +335,8 @@ export interface ReleaseRecord {
   readonly index: number;
   readonly boot: number | null;
   readonly reading: Reading;
+  /** JSON of the reading. */
+  readonly raw: string;
 }
 
 type ControlDecoded<T> = { readonly kind: "ok"; readonly value: T } | {
@@ -386,8 +388,16 @@ export function decodeRelease(value: Uint8Array | null): ControlDecoded<ReleaseR
     if (boot !== null && typeof integer(0, Number.MAX_SAFE_INTEGER)(boot) === "string") {
       return "boot must be an integer";
     }
-    const reading = decodeReading(own(json, "reading"));
+    const given = own(json, "reading");
+    const reading = decodeReading(given);
     if (reading.kind === "malformed") return `reading: ${reading.detail}`;
-    return { device: device as string, offset, index, boot: boot as number | null, reading };
+    return {
+      device: device as string,
+      offset,
+      index,
+      boot: boot as number | null,
+      reading,
+      raw: JSON.stringify(given),
+    };
   });
 }

@@ -10,7 +10,8 @@ CREATE TABLE reading_rows (
   version BIGINT NOT NULL, device VARCHAR NOT NULL, boot BIGINT, seq BIGINT, ts TIMESTAMP NOT NULL,
   append_time TIMESTAMP NOT NULL, log_offset BIGINT NOT NULL, log_index INTEGER NOT NULL,
   temperature_milli_c INTEGER, humidity_milli_pct INTEGER, fault VARCHAR, flag VARCHAR,
-  late BOOLEAN NOT NULL, time_uncertain BOOLEAN NOT NULL, released BOOLEAN NOT NULL
+  late BOOLEAN NOT NULL, time_uncertain BOOLEAN NOT NULL, released BOOLEAN NOT NULL,
+  every_ms BIGINT
 );
 
 CREATE TABLE quarantine_rows (

@@ -42,7 +42,7 @@ export interface Needs {
   }[];
 }
 
-/** The answer to {@link Needs}; may hold more than was asked for. */
+/** The answer to {@link Needs}: each row once, in log order; may hold more than was asked for. */
 export interface Known {
   readonly readings: readonly ReadingRow[];
   readonly quarantined: readonly QuarantineRow[];

@@ -1,0 +1,147 @@
+/** One device's state in memory, and its rows. */
+import { WindowState } from "./accumulator.ts";
+import { BootState, Slots } from "./ledger.ts";
+import type { BootRow, DeviceRow, QuarantineRow, ReadingRow } from "./rows.ts";
+
+/** By window spec: start → window. */
+type WindowsBySpec = Map<number, WindowState>[];
+const perSpec = (specs: number): WindowsBySpec => Array.from({ length: specs }, () => new Map());
+
+export class DeviceState {
+  lastAppendMs: number;
+  lastOffset = -1;
+  highestEventMs: number | null = null;
+  pendingSinceMs: number | null = null;
+  watermarkMs: number | null = null;
+  everyMs: number | null = null;
+  currentBoot: number | null = null;
+  displayName: string | null = null;
+  retired = false;
+  sharedName = false;
+  counted = 0;
+  countedLate = 0;
+  sensorFault = 0;
+  quarantined = 0;
+  duplicates = 0;
+  released = 0;
+  unsequencedHighestMs: number | null = null;
+  unsequencedExpiredMs: number | null = null;
+  /** Day of append time → highest event time of readings without seq. */
+  unsequencedDays = new Map<number, number>();
+  quarantineDay = -1;
+  quarantinedToday = 0;
+
+  readonly boots = new Map<number, BootState>();
+  /** Spans of all boots together. */
+  spanCount = 0;
+  readonly open: WindowsBySpec;
+  /** Closed by silence, but not passed by the watermark: readings for them are late. */
+  readonly ahead: WindowsBySpec;
+  /** Cache of windows that the watermark has passed. */
+  readonly closed: WindowsBySpec;
+  /** Lower bound of the ends in `open` and `ahead`: below it, a watermark closes nothing. */
+  nextEndMs = -Infinity;
+
+  /** Rows since the last transaction. */
+  fresh: ReadingRow[] = [];
+  freshQuarantined: QuarantineRow[] = [];
+  dirty = false;
+  /** In the queue of due times. */
+  scheduled = false;
+
+  constructor(readonly device: string, readonly firstAppendMs: number, specs: number) {
+    this.lastAppendMs = firstAppendMs;
+    this.open = perSpec(specs);
+    this.ahead = perSpec(specs);
+    this.closed = perSpec(specs);
+  }
+
+  /** The open window, made if there is none. */
+  openWindow(spec: number, startMs: number, endMs: number): WindowState {
+    const windows = this.open[spec]!;
+    let window = windows.get(startMs);
+    if (window === undefined) {
+      window = new WindowState(spec, startMs, endMs);
+      windows.set(startMs, window);
+      if (endMs < this.nextEndMs) this.nextEndMs = endMs;
+    }
+    return window;
+  }
+
+  /** When silence will close its first open window, in append time; Infinity if none is open. */
+  silenceDueMs(idleMs: number): number {
+    let endMs = Infinity;
+    for (const open of this.open) for (const window of open.values()) endMs = Math.min(endMs, window.endMs);
+    return Math.max(endMs, this.lastAppendMs) + idleMs;
+  }
+}
+
+export function deviceRow(state: DeviceState): DeviceRow {
+  return {
+    device: state.device,
+    firstAppendMs: state.firstAppendMs,
+    lastAppendMs: state.lastAppendMs,
+    lastOffset: state.lastOffset,
+    highestEventMs: state.highestEventMs,
+    pendingSinceMs: state.pendingSinceMs,
+    watermarkMs: state.watermarkMs,
+    everyMs: state.everyMs,
+    currentBoot: state.currentBoot,
+    displayName: state.displayName,
+    retired: state.retired,
+    sharedName: state.sharedName,
+    counted: state.counted,
+    countedLate: state.countedLate,
+    sensorFault: state.sensorFault,
+    quarantined: state.quarantined,
+    duplicates: state.duplicates,
+    released: state.released,
+    unsequencedHighestMs: state.unsequencedHighestMs,
+    unsequencedExpiredMs: state.unsequencedExpiredMs,
+    unsequencedDays: [...state.unsequencedDays].map(([day, ms]) => `${day}:${ms}`).join(","),
+    quarantineDay: state.quarantineDay,
+    quarantinedToday: state.quarantinedToday,
+  };
+}
+
+export function deviceOfRow(row: DeviceRow, specs: number): DeviceState {
+  const { device, firstAppendMs, unsequencedDays, ...fields } = row;
+  const state = new DeviceState(device, firstAppendMs, specs);
+  Object.assign(state, fields);
+  for (const entry of unsequencedDays === "" ? [] : unsequencedDays.split(",")) {
+    const [day, ms] = entry.split(":");
+    state.unsequencedDays.set(Number(day), Number(ms));
+  }
+  return state;
+}
+
+export function bootRow(device: string, state: BootState): BootRow {
+  return {
+    device,
+    boot: state.boot,
+    firstAppendMs: state.firstAppendMs,
+    heard: state.heard,
+    firstEventMs: state.firstEventMs,
+    lastEventMs: state.lastEventMs,
+    slots: state.known,
+    counted: state.counted,
+    countedLate: state.countedLate,
+    sensorFault: state.sensorFault,
+    quarantined: state.slots.lengths[2]!,
+    lost: state.slots.lengths[1]!,
+    spans: state.slots.text(),
+  };
+}
+
+export function bootOfRow(row: BootRow): BootState {
+  const state = new BootState(row.boot, row.firstAppendMs);
+  state.slots = Slots.ofText(row.spans);
+  state.known = row.slots;
+  state.heard = row.heard;
+  state.firstEventMs = row.firstEventMs;
+  state.lastEventMs = row.lastEventMs;
+  state.counted = row.counted;
+  state.countedLate = row.countedLate;
+  state.sensorFault = row.sensorFault;
+  return state;
+}

@@ -1,0 +1,154 @@
+/**
+ * The ledger of one boot: which slots were seen and what became of them, as merged spans without horizon.
+ *
+ * Slots that are final (counted, counted late, sensor fault) share one kind of span and are counted beside it: were each
+ * outcome a span of its own, a sensor that fails once in a hundred slots would cut its ledger into thousands of pieces.
+ * The other two kinds have to be told apart slot by slot, because they can still move up.
+ */
+import { assert } from "./assert.ts";
+
+/** In rising order; a slot only ever moves up. */
+export const slotStates = { missing: 0, lost: 1, quarantined: 2, final: 3 } as const;
+export type SlotState = typeof slotStates[keyof typeof slotStates];
+
+interface Span {
+  from: number;
+  to: number;
+  state: SlotState;
+}
+
+const LETTERS = ["", "l", "q", "f"] as const;
+
+/** Disjoint spans in order; neighbours that touch differ in state. */
+export class Slots {
+  #spans: Span[] = [];
+  /** Slots by state of their span. */
+  readonly lengths = [0, 0, 0, 0];
+
+  get spanCount(): number {
+    return this.#spans.length;
+  }
+
+  /** Index of the first span that ends at or after `slot`. */
+  #find(slot: number): number {
+    const spans = this.#spans;
+    let [low, high] = [0, spans.length];
+    if (high > 0 && spans[high - 1]!.to < slot) return high;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (spans[middle]!.to < slot) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  stateOf(slot: number): SlotState {
+    const span = this.#spans[this.#find(slot)];
+    return span !== undefined && span.from <= slot ? span.state : slotStates.missing;
+  }
+
+  /** Moves one slot up; false, with nothing changed, if that would take more than `spansMax` spans here. */
+  raise(slot: number, state: SlotState, spansMax: number): boolean {
+    const last = this.#spans.at(-1);
+    if (last !== undefined && last.state === state && last.to === slot - 1) { // the next slot in order
+      last.to = slot;
+      this.lengths[state]!++;
+      return true;
+    }
+    const i = this.#find(slot);
+    const span = this.#spans[i];
+    const old = span !== undefined && span.from <= slot ? span.state : slotStates.missing;
+    assert(old < state, "a slot's state moves up");
+    const pieces: Span[] = [];
+    if (old !== slotStates.missing) {
+      if (span!.from < slot) pieces.push({ from: span!.from, to: slot - 1, state: old });
+      pieces.push({ from: slot, to: slot, state });
+      if (slot < span!.to) pieces.push({ from: slot + 1, to: span!.to, state: old });
+    } else pieces.push({ from: slot, to: slot, state });
+    return this.#replace(i, old === slotStates.missing ? 0 : 1, pieces, spansMax, () => {
+      if (old !== slotStates.missing) this.lengths[old]!--;
+      this.lengths[state]!++;
+    });
+  }
+
+  /** Marks the missing slots of [from, to] as lost, gap by gap while spans are left. Returns whether anything changed. */
+  lose(from: number, to: number, spansMax: number): boolean {
+    let changed = false;
+    for (let slot = from; slot <= to;) {
+      const i = this.#find(slot);
+      const span = this.#spans[i];
+      if (span !== undefined && span.from <= slot) {
+        slot = span.to + 1;
+        continue;
+      }
+      const end = Math.min(to, span === undefined ? to : span.from - 1);
+      const piece = { from: slot, to: end, state: slotStates.lost };
+      const kept = this.#replace(i, 0, [piece], spansMax, () => {
+        this.lengths[slotStates.lost]! += end - piece.from + 1;
+      });
+      changed ||= kept;
+      slot = end + 1;
+    }
+    return changed;
+  }
+
+  /** Puts `pieces` in the place of `removed` spans at `i`, merged with their neighbours, unless that's too many. */
+  #replace(i: number, removed: number, pieces: Span[], spansMax: number, done: () => void): boolean {
+    const spans = this.#spans;
+    let [start, count] = [i, removed];
+    const before = spans[i - 1];
+    if (before !== undefined && touches(before, pieces[0]!)) {
+      pieces[0] = { ...pieces[0]!, from: before.from };
+      [start, count] = [start - 1, count + 1];
+    }
+    const after = spans[i + removed];
+    const lastPiece = pieces[pieces.length - 1]!;
+    if (after !== undefined && touches(lastPiece, after)) {
+      pieces[pieces.length - 1] = { ...lastPiece, to: after.to };
+      count++;
+    }
+    const growth = pieces.length - count;
+    if (growth > 0 && spans.length + growth > spansMax) return false;
+    spans.splice(start, count, ...pieces);
+    done();
+    return true;
+  }
+
+  text(): string {
+    return this.#spans.map(({ from, to, state }) => `${from}-${to}:${LETTERS[state]}`).join(",");
+  }
+
+  static ofText(text: string): Slots {
+    const slots = new Slots();
+    for (const part of text === "" ? [] : text.split(",")) {
+      const match = /^(\d+)-(\d+):([lqf])$/.exec(part);
+      assert(match !== null, `stored spans are readable (${part})`);
+      const span = {
+        from: Number(match[1]),
+        to: Number(match[2]),
+        state: LETTERS.indexOf(match[3] as "l" | "q" | "f") as SlotState,
+      };
+      slots.#spans.push(span);
+      slots.lengths[span.state]! += span.to - span.from + 1;
+    }
+    return slots;
+  }
+}
+
+const touches = (a: Span, b: Span) => a.state === b.state && a.to + 1 === b.from;
+
+/** One boot of one device. */
+export class BootState {
+  slots = new Slots();
+  /** Slots 0 … `known` − 1 are known to have been. */
+  known = 0;
+  heard = false;
+  firstEventMs: number | null = null;
+  lastEventMs: number | null = null;
+  counted = 0;
+  countedLate = 0;
+  sensorFault = 0;
+  dirty = false;
+
+  constructor(readonly boot: number, readonly firstAppendMs: number) {}
+}

@@ -1,0 +1,1019 @@
+/**
+ * The fold: records of one partition in, rows out; pure and synchronous (docs/judging.md has the rules).
+ *
+ * ```
+ * const prepared = partition.prepare(records);             // decodes, and says what has to be looked up
+ * partition.apply(prepared, await store.lookup(prepared.needs));
+ * await store.commit(partition.takeChanges(hashOfLastRecord, configHash));
+ * ```
+ * One after the other: what is looked up has to include everything taken before. State is what `restore` rebuilds from
+ * the store; beside it there is a cache of closed windows that changes no outcome.
+ *
+ * Silence is applied lazily to a device when its own next record comes, and eagerly, through a queue of due times, so
+ * that others see the row soon. Both give the same row, because nothing of a device changes between its own records.
+ */
+import { WindowState } from "./accumulator.ts";
+import { assert, unreachable } from "./assert.ts";
+import type { JudgeConfig } from "./config.ts";
+import { BootState, slotStates } from "./ledger.ts";
+import { bootOfRow, bootRow, deviceOfRow, deviceRow, DeviceState } from "./device.ts";
+import { DueQueue } from "./due_queue.ts";
+import { eventTimeOf, inspectReading, type Verdict } from "./judge.ts";
+import { limits } from "./limits.ts";
+import { partitionOf } from "./murmur2.ts";
+import type { LogRecord } from "./ports/log.ts";
+import type { Changes, Known, Needs, StoredState } from "./ports/store.ts";
+import { isKept } from "./retention.ts";
+import type {
+  PositionRow,
+  QuarantineReason,
+  QuarantineRow,
+  ReadingRow,
+  ReleaseRow,
+  WindowRow,
+} from "./rows.ts";
+import {
+  type Batch,
+  classify,
+  decodeBatch,
+  decodeDeviceRecord,
+  decodeOwner,
+  decodeRelease,
+  type DeviceRecord,
+  type MalformedReading,
+  type Reading,
+  type ReleaseRecord,
+} from "./schema.ts";
+import { watermarkAfter } from "./watermark.ts";
+import { lowestStart, type Window, windowOf, windowsOf } from "./windows.ts";
+
+/** A record with what it was decoded to. */
+type Item =
+  & { readonly record: LogRecord; readonly appendMs: number }
+  & (
+    | { readonly kind: "tick" }
+    | { readonly kind: "owner" }
+    | { readonly kind: "batch"; readonly batch: Batch }
+    | { readonly kind: "misplaced"; readonly batch: Batch }
+    | { readonly kind: "device"; readonly device: string; readonly control: DeviceRecord }
+    | { readonly kind: "release"; readonly release: ReleaseRecord }
+    | { readonly kind: "undecodable"; readonly detail: string }
+  );
+
+/** Decoded records, and what folding them has to know. */
+export interface Prepared {
+  readonly items: readonly Item[];
+  readonly needs: Needs;
+  /** Set when the record after the last item must not be folded; the sentence says why. */
+  readonly stop: string | null;
+}
+
+/** Recently closed windows that stay in memory, so that a late reading seldom needs the store. */
+const CLOSED_CACHED_MAX = 4_096;
+/** The nameless device that stands for records which name none, or lie in the wrong partition. */
+const NAMELESS = "";
+const utf8 = new TextDecoder();
+const NOTHING_KNOWN: KnownIndex = { readings: new Map(), quarantined: new Map(), windows: new Map() };
+
+interface KnownIndex {
+  readonly readings: ReadonlyMap<string, readonly ReadingRow[]>;
+  readonly quarantined: ReadonlyMap<string, readonly QuarantineRow[]>;
+  readonly windows: ReadonlyMap<string, WindowRow>;
+}
+
+const windowKey = (device: string, windowSize: string, startMs: number) =>
+  `${startMs} ${windowSize} ${device}`;
+
+function indexKnown(known: Known): KnownIndex {
+  const readings = new Map<string, ReadingRow[]>();
+  const quarantined = new Map<string, QuarantineRow[]>();
+  const windows = new Map<string, WindowRow>();
+  for (const row of known.readings) listOf(readings, row.device).push(row);
+  for (const row of known.quarantined) if (row.device !== null) listOf(quarantined, row.device).push(row);
+  for (const row of known.windows) windows.set(windowKey(row.device, row.windowSize, row.startMs), row);
+  return { readings, quarantined, windows };
+}
+
+function listOf<K, V>(map: Map<K, V[]>, key: K): V[] {
+  let list = map.get(key);
+  if (list === undefined) map.set(key, list = []);
+  return list;
+}
+
+export class Partition {
+  #devices = new Map<string, DeviceState>();
+  #due = new DueQueue<DeviceState>();
+  #nextOffset = 0;
+  #appendHighMs = 0;
+  #epoch = -1;
+  #lastOffset: number | null = null;
+  // What the next transaction appends.
+  #readings: ReadingRow[] = [];
+  #quarantined: QuarantineRow[] = [];
+  #released: ReleaseRow[] = [];
+  #dirtyDevices: DeviceState[] = [];
+  #dirtyBoots: [DeviceState, BootState][] = [];
+  #dirtyWindows: [DeviceState, WindowState][] = [];
+  #closedCached: [DeviceState, WindowState][] = [];
+  #known: KnownIndex = NOTHING_KNOWN;
+
+  constructor(
+    readonly config: JudgeConfig,
+    readonly partition: number,
+    readonly partitions: number,
+  ) {}
+
+  /** Rebuilds the state that a store holds. */
+  static restore(config: JudgeConfig, partition: number, partitions: number, stored: StoredState): Partition {
+    const fold = new Partition(config, partition, partitions);
+    if (stored.position !== null) {
+      fold.#nextOffset = stored.position.nextOffset;
+      fold.#appendHighMs = stored.position.appendHighMs;
+      fold.#epoch = stored.position.epoch;
+      fold.#lastOffset = stored.position.lastOffset;
+      fold.#lastTaken = fold.#nextOffset;
+    }
+    for (const row of stored.devices) fold.#devices.set(row.device, deviceOfRow(row, config.windows.length));
+    for (const row of stored.boots) {
+      const device = fold.#devices.get(row.device);
+      assert(device !== undefined, "a stored boot has its device");
+      device.boots.set(row.boot, bootOfRow(row));
+      device.spanCount += device.boots.get(row.boot)!.slots.spanCount;
+    }
+    for (const row of stored.closedAhead) fold.#restoreAhead(row);
+    for (const row of stored.openReadings) fold.#restoreReading(row);
+    for (const device of fold.#devices.values()) fold.#schedule(device);
+    return fold;
+  }
+
+  #restoreAhead(row: WindowRow): void {
+    const spec = this.config.windows.findIndex((each) => each.label === row.windowSize);
+    const device = this.#devices.get(row.device);
+    if (spec < 0 || device === undefined || isPassed(device, row.endMs)) return;
+    device.ahead[spec]!.set(row.startMs, WindowState.ofRow(row, spec));
+  }
+
+  #restoreReading(row: ReadingRow): void {
+    const device = this.#devices.get(row.device);
+    if (device === undefined) return;
+    this.config.windows.forEach((spec, i) => {
+      for (const { startMs, endMs } of windowsOf(spec, row.tsMs)) {
+        if (isPassed(device, endMs)) continue;
+        const ahead = device.ahead[i]!.get(startMs);
+        if (ahead !== undefined) {
+          ahead.remember(row);
+          continue;
+        }
+        const window = device.openWindow(i, startMs, endMs);
+        window.add(row);
+        if (!row.released) window.everyMs = row.everyMs;
+      }
+    });
+  }
+
+  /** Offset of the record to fold next. */
+  get nextOffset(): number {
+    return this.#nextOffset;
+  }
+  get appendHighMs(): number {
+    return this.#appendHighMs;
+  }
+  get epoch(): number {
+    return this.#epoch;
+  }
+  get deviceCount(): number {
+    return this.#devices.size;
+  }
+  /** Whether `takeChanges` has anything to store. */
+  get hasChanges(): boolean {
+    return this.#lastTaken !== this.#nextOffset;
+  }
+  #lastTaken = 0;
+
+  /** Lowest start of any window that can still hold readings above `watermarkMs`: what `Store.load` asks for. */
+  static openFrom(config: JudgeConfig): (watermarkMs: number | null) => number {
+    return (watermarkMs) => lowestStart(config.windows, watermarkMs);
+  }
+
+  // --- prepare -----------------------------------------------------------------------------------------------------
+
+  /** Decodes records (offsets from `nextOffset` on, in order) and collects what folding them has to know. */
+  prepare(records: readonly LogRecord[]): Prepared {
+    const items: Item[] = [];
+    const needs = new NeedsOf(this.config, (device) => this.#devices.get(device));
+    let appendMs = this.#appendHighMs;
+    for (const record of records) {
+      const classified = classify(record);
+      if (classified.kind === "unknown") return { items, needs, stop: classified.sentence };
+      appendMs = Math.max(appendMs, record.appendMs);
+      const item = this.#decode(record, appendMs, classified.kind);
+      if (item.kind === "batch") needs.addBatch(item.batch, appendMs);
+      else if (item.kind === "release") needs.addRelease(item.release, appendMs);
+      items.push(item);
+    }
+    return { items, needs, stop: null };
+  }
+
+  #decode(
+    record: LogRecord,
+    appendMs: number,
+    kind: "batch" | "tick" | "owner" | "device" | "release",
+  ): Item {
+    const base = { record, appendMs };
+    switch (kind) {
+      case "tick":
+        return { ...base, kind };
+      case "owner": {
+        const owner = decodeOwner(record.value);
+        return owner.kind === "ok"
+          ? { ...base, kind }
+          : { ...base, kind: "undecodable", detail: owner.detail };
+      }
+      case "device": {
+        const control = decodeDeviceRecord(record.value);
+        const device = record.key ?? "";
+        if (control.kind === "bad") return { ...base, kind: "undecodable", detail: control.detail };
+        if (device === "" || !this.#isOurs(device)) {
+          return {
+            ...base,
+            kind: "undecodable",
+            detail: `${JSON.stringify(device)} is no device of this partition`,
+          };
+        }
+        return { ...base, kind, device, control: control.value };
+      }
+      case "release": {
+        const release = decodeRelease(record.value);
+        if (release.kind === "bad") return { ...base, kind: "undecodable", detail: release.detail };
+        if (!this.#isOurs(release.value.device)) {
+          return { ...base, kind: "undecodable", detail: "the released device is not of this partition" };
+        }
+        return { ...base, kind, release: release.value };
+      }
+      case "batch": {
+        const decoded = decodeBatch(record.value ?? new Uint8Array());
+        if (decoded.kind === "problems") {
+          const detail = decoded.problems.map(({ path, message }) => `${path} ${message}`.trim()).join("; ");
+          return { ...base, kind: "undecodable", detail };
+        }
+        return {
+          ...base,
+          kind: this.#isOurs(decoded.batch.device) ? "batch" : "misplaced",
+          batch: decoded.batch,
+        };
+      }
+      default:
+        return unreachable(kind);
+    }
+  }
+
+  #isOurs(device: string): boolean {
+    return this.#devices.has(device) || partitionOf(device, this.partitions) === this.partition;
+  }
+
+  // --- apply -------------------------------------------------------------------------------------------------------
+
+  /** Folds prepared records. `known` answers `prepared.needs` as of everything taken before. */
+  apply(prepared: Prepared, known: Known): void {
+    this.#known = indexKnown(known);
+    for (const item of prepared.items) this.#fold(item);
+    this.#known = NOTHING_KNOWN;
+  }
+
+  #fold(item: Item): void {
+    const { record } = item;
+    assert(record.offset >= this.#nextOffset, "records come in offset order, each once");
+    this.#nextOffset = record.offset + 1;
+    this.#lastOffset = record.offset;
+    this.#appendHighMs = item.appendMs;
+    if (item.kind === "batch") this.#foldBatch(item.batch, record, item.appendMs);
+    else if (item.kind === "owner") this.#epoch = record.offset;
+    else if (item.kind === "misplaced") this.#foldMisplaced(item.batch, record, item.appendMs);
+    else if (item.kind === "device") this.#foldDevice(item.device, item.control, record, item.appendMs);
+    else if (item.kind === "release") this.#foldRelease(item.release, record, item.appendMs);
+    else if (item.kind === "undecodable") this.#foldUndecodable(item.detail, record, item.appendMs);
+    this.#closeDue(item.appendMs);
+  }
+
+  #foldBatch(batch: Batch, record: LogRecord, appendMs: number): void {
+    const device = this.#deviceOf(batch.device, appendMs);
+    const before = device.highestEventMs;
+    this.#closeSilent(device, appendMs); // (1)
+    device.lastAppendMs = appendMs;
+    device.lastOffset = record.offset;
+    device.retired = false;
+    if (batch.everyMs !== null) device.everyMs = batch.everyMs;
+    expireUnsequenced(device, appendMs, this.config.retentionMs);
+    const boot = batch.boot === null ? null : this.#bootOf(device, batch.boot, appendMs);
+    if (boot !== null) {
+      boot.heard = true;
+      device.currentBoot = boot.boot;
+      this.#noteLost(device, boot, batch, appendMs);
+    }
+    const length = batch.readings.length;
+    const at: Origin = { record, appendMs, batch, boot, timeUncertain: !batch.synced, released: false };
+    for (let index = 0; index < length; index++) this.#judge(device, at, batch.readings[index]!, index); // (2)
+    device.pendingSinceMs = batch.pendingSinceMs;
+    device.watermarkMs = watermarkAfter(device, appendMs, batch.synced, this.config); // (3)
+    if (boot !== null && before !== device.highestEventMs) {
+      noteSharedName(device, boot, this.config.outOfOrderMs);
+    }
+    this.#closePassed(device); // (4)
+    this.#schedule(device);
+  }
+
+  #noteLost(device: DeviceState, boot: BootState, batch: Batch, appendMs: number): void {
+    for (const span of batch.lost) {
+      boot.known = Math.max(boot.known, span.to + 1);
+      const spans = boot.slots.spanCount;
+      boot.slots.lose(span.from, span.to, limits.spansPerDeviceMax - device.spanCount + spans);
+      device.spanCount += boot.slots.spanCount - spans;
+    }
+    if (batch.previous !== null && batch.previous.slots > 0) {
+      const previous = this.#bootOf(device, batch.previous.boot, appendMs);
+      if (previous !== null) previous.known = Math.max(previous.known, batch.previous.slots);
+    }
+  }
+
+  #judge(device: DeviceState, at: Origin, reading: Reading | MalformedReading, index: number): void {
+    const { appendMs, batch } = at;
+    const verdict = inspectReading(reading, batch.readings.length, appendMs, this.config);
+    if (verdict !== null || reading.kind === "malformed") {
+      assert(verdict !== null, "a malformed reading has its verdict");
+      this.#quarantine(device, at, reading, index, verdict);
+      return;
+    }
+    if (at.boot === null && batch.boot !== null) {
+      const detail = `its device's ledger is full (${limits.bootsPerDeviceMax} boots)`;
+      return this.#quarantine(device, at, reading, index, { reason: "undecidable", detail });
+    }
+    const tsMs = eventTimeOf(reading, batch.readings.length, appendMs)!;
+    const identity = at.boot !== null && reading.seq !== null
+      ? this.#identifySlot(device, at.boot, reading.seq, reading, tsMs, appendMs)
+      : this.#identifyTime(device, reading, tsMs, appendMs);
+    if (identity.kind === "duplicate" || (at.released && identity === CONFLICT)) device.duplicates++;
+    else if (identity.kind === "refused") this.#quarantine(device, at, reading, index, identity.verdict);
+    else this.#accept(device, at, identity.reading, tsMs, index);
+  }
+
+  #accept(device: DeviceState, at: Origin, reading: Reading, tsMs: number, index: number): void {
+    const sequenced = at.boot !== null && reading.seq !== null;
+    const late = this.#isClosed(device, 0, windowOf(this.config.windows[0]!, tsMs));
+    if (sequenced && !this.#noteSlot(device, at.boot!, reading.seq!, slotStates.final)) {
+      const detail = `its device's ledger is full (${limits.spansPerDeviceMax} spans)`;
+      this.#quarantine(device, at, reading, index, { reason: "undecidable", detail });
+      return;
+    }
+    const row: ReadingRow = {
+      device: device.device,
+      boot: at.boot?.boot ?? null,
+      seq: reading.seq,
+      tsMs,
+      appendMs: at.appendMs,
+      offset: at.record.offset,
+      index,
+      temperatureMilliC: reading.temperatureMilliC,
+      humidityMilliPct: reading.humidityMilliPct,
+      fault: reading.fault,
+      flag: reading.flag,
+      late,
+      timeUncertain: at.timeUncertain,
+      released: at.released,
+      everyMs: at.released ? null : device.everyMs,
+    };
+    this.#readings.push(row);
+    device.fresh.push(row);
+    this.#countAccepted(device, sequenced ? at.boot : null, at, row);
+    const specs = this.config.windows;
+    for (let i = 0; i < specs.length; i++) {
+      const spec = specs[i]!;
+      if (spec.kind === "local_day" || spec.hopMs === spec.sizeMs) {
+        this.#addTo(device, i, windowOf(spec, tsMs), row);
+      } else for (const window of windowsOf(spec, tsMs)) this.#addTo(device, i, window, row);
+    }
+  }
+
+  #countAccepted(device: DeviceState, boot: BootState | null, at: Origin, row: ReadingRow): void {
+    if (at.released) device.released++;
+    else if (row.fault !== null) device.sensorFault++;
+    else if (row.late) device.countedLate++;
+    else device.counted++;
+    if (row.boot === null || row.seq === null) noteUnsequenced(device, row.tsMs, at.appendMs);
+    if (boot !== null) {
+      if (row.fault !== null) boot.sensorFault++;
+      else if (row.late) boot.countedLate++;
+      else boot.counted++;
+    }
+    if (at.released || row.timeUncertain) return;
+    if (device.highestEventMs === null || row.tsMs > device.highestEventMs) device.highestEventMs = row.tsMs;
+    if (at.boot !== null) {
+      const { firstEventMs, lastEventMs } = at.boot;
+      if (firstEventMs === null || row.tsMs < firstEventMs) at.boot.firstEventMs = row.tsMs;
+      if (lastEventMs === null || row.tsMs > lastEventMs) at.boot.lastEventMs = row.tsMs;
+    }
+  }
+
+  #noteSlot(device: DeviceState, boot: BootState, seq: number, state: 2 | 3): boolean {
+    const spans = boot.slots.spanCount;
+    if (!boot.slots.raise(seq, state, limits.spansPerDeviceMax - device.spanCount + spans)) return false;
+    device.spanCount += boot.slots.spanCount - spans;
+    if (seq >= boot.known) boot.known = seq + 1;
+    return true;
+  }
+
+  // --- identity ----------------------------------------------------------------------------------------------------
+
+  #identifySlot(
+    device: DeviceState,
+    boot: BootState,
+    seq: number,
+    reading: Reading,
+    tsMs: number,
+    appendMs: number,
+  ): Identity {
+    if (boot.slots.stateOf(seq) !== slotStates.final) return { kind: "accepted", reading };
+    if (reading.tsMs === null) return { kind: "duplicate" };
+    const twin = this.#keptAt(device, tsMs, appendMs).find((row) =>
+      row.boot === boot.boot && row.seq === seq
+    );
+    if (twin !== undefined) return sameContent(twin, reading) ? { kind: "duplicate" } : CONFLICT;
+    const wouldBeKept = isKept(tsMs - this.config.futureMs, appendMs, this.config.retentionMs);
+    return wouldBeKept ? CONFLICT : { kind: "duplicate" };
+  }
+
+  #identifyTime(device: DeviceState, reading: Reading, tsMs: number, appendMs: number): Identity {
+    if (reading.tsMs === null) return { kind: "accepted", reading };
+    if (device.unsequencedExpiredMs !== null && tsMs <= device.unsequencedExpiredMs) {
+      const detail =
+        "it has no seq, and readings as old as it have expired: whether it is known can't be told";
+      return { kind: "refused", verdict: { reason: "undecidable", detail } };
+    }
+    if (device.unsequencedHighestMs === null || tsMs > device.unsequencedHighestMs) {
+      return { kind: "accepted", reading };
+    }
+    const kept = this.#keptAt(device, tsMs, appendMs).filter((row) => row.boot === null || row.seq === null);
+    let [known, unknown] = [0, 0];
+    const rest = { ...reading };
+    for (const channel of ["temperatureMilliC", "humidityMilliPct", "fault"] as const) {
+      if (reading[channel] === null) continue;
+      const twin = kept.find((row) => row[channel] !== null);
+      if (twin === undefined) unknown++;
+      else if (twin[channel] !== reading[channel]) return CONFLICT;
+      else {
+        known++;
+        rest[channel] = null;
+      }
+    }
+    if (known === 0) return { kind: "accepted", reading };
+    return unknown === 0 ? { kind: "duplicate" } : { kind: "accepted", reading: rest };
+  }
+
+  /** Kept readings of a device with this event time, stored and fresh. */
+  #keptAt(device: DeviceState, tsMs: number, appendMs: number): ReadingRow[] {
+    const isTwin = (row: ReadingRow) =>
+      row.tsMs === tsMs && isKept(row.appendMs, appendMs, this.config.retentionMs);
+    const stored = this.#known.readings.get(device.device)?.filter(isTwin) ?? [];
+    return stored.concat(device.fresh.filter(isTwin));
+  }
+
+  // --- quarantine --------------------------------------------------------------------------------------------------
+
+  #quarantine(
+    device: DeviceState,
+    at: Origin,
+    reading: Reading | MalformedReading,
+    index: number,
+    verdict: Verdict,
+  ): void {
+    const { seq, tsMs } = reading;
+    const raw = cut(at.batch.rawReading(index));
+    const boot = at.boot?.boot ?? null;
+    if (
+      tsMs !== null &&
+      this.#isQuarantined(device, { boot, seq, tsMs, reason: verdict.reason, raw }, at.appendMs)
+    ) {
+      device.duplicates++;
+      return;
+    }
+    if (at.boot !== null && seq !== null && verdict.reason !== "undecidable") {
+      if (at.boot.slots.stateOf(seq) < slotStates.quarantined) {
+        this.#noteSlot(device, at.boot, seq, slotStates.quarantined);
+      }
+    }
+    this.#keepQuarantined(device, {
+      device: device.device,
+      boot,
+      seq,
+      tsMs,
+      appendMs: at.appendMs,
+      offset: at.record.offset,
+      index,
+      reason: verdict.reason,
+      detail: verdict.detail,
+      raw,
+    });
+  }
+
+  #isQuarantined(
+    device: DeviceState,
+    like: Pick<QuarantineRow, "boot" | "seq" | "tsMs" | "reason" | "raw">,
+    appendMs: number,
+  ): boolean {
+    const isTwin = (row: QuarantineRow) =>
+      row.tsMs === like.tsMs && row.boot === like.boot && row.seq === like.seq &&
+      row.reason === like.reason &&
+      row.raw === like.raw && isKept(row.appendMs, appendMs, this.config.retentionMs);
+    const name = device.device;
+    return (this.#known.quarantined.get(name)?.some(isTwin) ?? false) || device.freshQuarantined.some(isTwin);
+  }
+
+  /** Counts a quarantined arrival of `device`, and keeps the row while the day's bound allows. */
+  #keepQuarantined(device: DeviceState, row: QuarantineRow): void {
+    device.quarantined++;
+    const day = Math.floor(row.appendMs / 86_400_000);
+    if (day !== device.quarantineDay) [device.quarantineDay, device.quarantinedToday] = [day, 0];
+    if (device.quarantinedToday >= limits.quarantinedPerDayMax) return;
+    device.quarantinedToday++;
+    this.#quarantined.push(row);
+    device.freshQuarantined.push(row);
+  }
+
+  #foldMisplaced(batch: Batch, record: LogRecord, appendMs: number): void {
+    const nameless = this.#touchNameless(record, appendMs);
+    const detail = `its device belongs to partition ${partitionOf(batch.device, this.partitions)}, not ` +
+      `${this.partition}: the sender partitions differently from Kafka's own clients`;
+    batch.readings.forEach((reading, index) => {
+      const { seq, tsMs } = reading;
+      const raw = cut(batch.rawReading(index));
+      const reason: QuarantineReason = "wrong_partition";
+      const place = { appendMs, offset: record.offset, index };
+      this.#keepQuarantined(nameless, {
+        device: batch.device,
+        boot: batch.boot,
+        seq,
+        tsMs,
+        ...place,
+        reason,
+        detail,
+        raw,
+      });
+    });
+  }
+
+  #foldUndecodable(detail: string, record: LogRecord, appendMs: number): void {
+    const nameless = this.#touchNameless(record, appendMs);
+    const raw = cut(
+      utf8.decode((record.value ?? new Uint8Array()).subarray(0, 4 * limits.quarantinedRawLengthMax)),
+    );
+    const place = { appendMs, offset: record.offset, index: 0 };
+    const nothing = { device: null, boot: null, seq: null, tsMs: null };
+    this.#keepQuarantined(nameless, { ...nothing, ...place, reason: "malformed", detail, raw });
+  }
+
+  #touchNameless(record: LogRecord, appendMs: number): DeviceState {
+    const nameless = this.#deviceOf(NAMELESS, appendMs);
+    nameless.lastAppendMs = appendMs;
+    nameless.lastOffset = record.offset;
+    return nameless;
+  }
+
+  // --- control records ---------------------------------------------------------------------------------------------
+
+  #foldDevice(name: string, control: DeviceRecord, record: LogRecord, appendMs: number): void {
+    const device = this.#deviceOf(name, appendMs);
+    device.lastOffset = record.offset;
+    if (control.action === "retire") device.retired = true;
+    else device.displayName = control.name;
+  }
+
+  #foldRelease(release: ReleaseRecord, record: LogRecord, appendMs: number): void {
+    const device = this.#deviceOf(release.device, appendMs);
+    this.#closeSilent(device, appendMs);
+    device.lastOffset = record.offset;
+    expireUnsequenced(device, appendMs, this.config.retentionMs);
+    const boot = release.boot === null ? null : this.#bootOf(device, release.boot, appendMs);
+    const readings = [release.reading];
+    const batch: Batch = {
+      device: release.device,
+      boot: release.boot,
+      everyMs: null,
+      synced: true,
+      pendingSinceMs: null,
+      previous: null,
+      lost: [],
+      readings,
+      rawReading: () => release.raw,
+    };
+    const at: Origin = { record, appendMs, batch, boot, timeUncertain: false, released: true };
+    const before = [device.released, device.quarantined, device.duplicates];
+    this.#judge(device, at, release.reading, 0);
+    if (device.released > before[0]!) {
+      const { offset, index } = release;
+      this.#released.push({ device: release.device, offset, index, byOffset: record.offset });
+    }
+    this.#closePassed(device);
+    this.#schedule(device);
+  }
+
+  // --- windows -----------------------------------------------------------------------------------------------------
+
+  #isClosed(device: DeviceState, spec: number, window: Window): boolean {
+    return isPassed(device, window.endMs) || device.ahead[spec]!.has(window.startMs);
+  }
+
+  #addTo(device: DeviceState, spec: number, { startMs, endMs }: Window, row: ReadingRow): void {
+    const closed = device.ahead[spec]!.get(startMs) ??
+      (isPassed(device, endMs) ? this.#closedWindow(device, spec, startMs, endMs, row.appendMs) : undefined);
+    if (closed === undefined) {
+      const window = device.openWindow(spec, startMs, endMs);
+      window.add(row);
+      if (!row.released) window.everyMs = device.everyMs;
+      return;
+    }
+    if (
+      closed.readings + closed.sensorFaults > 0 &&
+      !isKept(closed.oldestAppendMs, row.appendMs, this.config.retentionMs)
+    ) {
+      closed.hasAllValues = false;
+    }
+    closed.add(row);
+    closed.late++;
+    if (!row.released) closed.everyMs = device.everyMs;
+    if (closed.revisedByOffset !== row.offset) {
+      closed.revisedByOffset = row.offset;
+      closed.revision++;
+    }
+    this.#markWindow(device, closed);
+  }
+
+  /** A window that the watermark has passed: from the cache, from the store, or new. */
+  #closedWindow(
+    device: DeviceState,
+    spec: number,
+    startMs: number,
+    endMs: number,
+    appendMs: number,
+  ): WindowState {
+    const cached = device.closed[spec]!.get(startMs);
+    if (cached !== undefined) return cached;
+    const row = this.#known.windows.get(windowKey(device.device, this.config.windows[spec]!.label, startMs));
+    const window = row === undefined ? new WindowState(spec, startMs, endMs) : WindowState.ofRow(row, spec);
+    if (row === undefined) window.closedBy = "watermark";
+    else this.#rememberValues(device, window, appendMs);
+    this.#cacheClosed(device, window);
+    return window;
+  }
+
+  #rememberValues(device: DeviceState, window: WindowState, appendMs: number): void {
+    if (!isKept(window.oldestAppendMs, appendMs, this.config.retentionMs)) {
+      window.hasAllValues = false;
+      return;
+    }
+    for (const row of this.#known.readings.get(device.device) ?? []) {
+      if (row.tsMs >= window.startMs && row.tsMs < window.endMs) window.remember(row);
+    }
+  }
+
+  #cacheClosed(device: DeviceState, window: WindowState): void {
+    device.closed[window.spec]!.set(window.startMs, window);
+    this.#closedCached.push([device, window]);
+  }
+
+  #markWindow(device: DeviceState, window: WindowState): void {
+    if (window.dirty) return;
+    window.dirty = true;
+    this.#dirtyWindows.push([device, window]);
+  }
+
+  /** Step 1: closes the device's open windows that have been silent for long enough at `appendMs`. */
+  #closeSilent(device: DeviceState, appendMs: number): void {
+    const silentMs = appendMs - this.config.idleMs;
+    if (device.lastAppendMs > silentMs) return;
+    for (const open of device.open) {
+      for (const window of open.values()) {
+        if (window.endMs > silentMs) continue;
+        open.delete(window.startMs);
+        window.closedBy = "silence";
+        device.ahead[window.spec]!.set(window.startMs, window);
+        this.#markWindow(device, window);
+      }
+    }
+  }
+
+  /** Step 4: closes what the watermark has passed, and lets go of what silence had closed before. */
+  #closePassed(device: DeviceState): void {
+    const watermarkMs = device.watermarkMs;
+    if (watermarkMs === null || watermarkMs < device.nextEndMs) return;
+    let nextEndMs = Infinity;
+    for (const windows of [device.open, device.ahead]) {
+      for (const each of windows) {
+        for (const window of each.values()) {
+          if (window.endMs > watermarkMs) {
+            nextEndMs = Math.min(nextEndMs, window.endMs);
+            continue;
+          }
+          each.delete(window.startMs);
+          if (window.closedBy === null) {
+            window.closedBy = "watermark";
+            this.#markWindow(device, window);
+          }
+          this.#cacheClosed(device, window);
+        }
+      }
+    }
+    device.nextEndMs = nextEndMs;
+  }
+
+  #schedule(device: DeviceState): void {
+    if (device.scheduled) return;
+    const dueMs = device.silenceDueMs(this.config.idleMs);
+    if (dueMs === Infinity) return;
+    device.scheduled = true;
+    this.#due.push(dueMs, device);
+  }
+
+  #closeDue(appendMs: number): void {
+    for (let top = this.#due.peek(); top !== undefined && top.dueMs <= appendMs; top = this.#due.peek()) {
+      const device = this.#due.pop()!;
+      device.scheduled = false;
+      this.#closeSilent(device, appendMs);
+      this.#schedule(device);
+    }
+  }
+
+  /** When silence will next close something, in append time; Infinity if nothing is open. What ticks are for. */
+  nextDueMs(): number {
+    for (let top = this.#due.peek(); top !== undefined; top = this.#due.peek()) {
+      const dueMs = top.item.silenceDueMs(this.config.idleMs);
+      if (dueMs <= top.dueMs) return dueMs;
+      const device = this.#due.pop()!;
+      device.scheduled = false;
+      this.#schedule(device);
+    }
+    return Infinity;
+  }
+
+  // --- devices and boots -------------------------------------------------------------------------------------------
+
+  #deviceOf(name: string, appendMs: number): DeviceState {
+    let device = this.#devices.get(name);
+    if (device === undefined) {
+      device = new DeviceState(name, appendMs, this.config.windows.length);
+      this.#devices.set(name, device);
+    }
+    if (!device.dirty) {
+      device.dirty = true;
+      this.#dirtyDevices.push(device);
+    }
+    return device;
+  }
+
+  /** Null if the device's ledger can't take another boot. */
+  #bootOf(device: DeviceState, number: number, appendMs: number): BootState | null {
+    let boot = device.boots.get(number);
+    if (boot === undefined) {
+      if (device.boots.size >= limits.bootsPerDeviceMax) return null;
+      boot = new BootState(number, appendMs);
+      device.boots.set(number, boot);
+    }
+    if (!boot.dirty) {
+      boot.dirty = true;
+      this.#dirtyBoots.push([device, boot]);
+    }
+    return boot;
+  }
+
+  // --- out ---------------------------------------------------------------------------------------------------------
+
+  /** Everything that changed since the last call, as rows for one transaction. `lastHash`: of the last folded record. */
+  takeChanges(lastHash: string | null, configHash: string): Changes {
+    const changes: Changes = {
+      position: this.#position(lastHash, configHash),
+      readings: this.#readings,
+      quarantined: this.#quarantined,
+      released: this.#released,
+      windows: this.#dirtyWindows.map(([device, window]) =>
+        window.row(device.device, this.config.windows[window.spec]!.label)
+      ),
+      devices: this.#dirtyDevices.map(deviceRow),
+      boots: this.#dirtyBoots.map(([device, boot]) => bootRow(device.device, boot)),
+    };
+    for (const [, window] of this.#dirtyWindows) {
+      window.dirty = false;
+      window.storedRevision = window.revision;
+    }
+    for (const [, boot] of this.#dirtyBoots) boot.dirty = false;
+    for (const device of this.#dirtyDevices) {
+      device.dirty = false;
+      device.fresh = [];
+      device.freshQuarantined = [];
+    }
+    [this.#readings, this.#quarantined, this.#released] = [[], [], []];
+    [this.#dirtyDevices, this.#dirtyBoots, this.#dirtyWindows] = [[], [], []];
+    this.#forgetClosed();
+    this.#lastTaken = this.#nextOffset;
+    return changes;
+  }
+
+  #forgetClosed(): void {
+    const excess = this.#closedCached.length - CLOSED_CACHED_MAX;
+    if (excess <= 0) return;
+    for (const [device, window] of this.#closedCached.splice(0, excess)) {
+      device.closed[window.spec]!.delete(window.startMs);
+    }
+  }
+
+  #position(lastHash: string | null, configHash: string): PositionRow {
+    return {
+      partition: this.partition,
+      nextOffset: this.#nextOffset,
+      appendHighMs: this.#appendHighMs,
+      epoch: this.#epoch,
+      lastOffset: this.#lastOffset,
+      lastHash,
+      configHash,
+    };
+  }
+
+  /** The open windows as they stand. */
+  openRows(): WindowRow[] {
+    const rows: WindowRow[] = [];
+    for (const device of this.#devices.values()) {
+      for (const open of device.open) {
+        for (const window of open.values()) {
+          rows.push(window.row(device.device, this.config.windows[window.spec]!.label));
+        }
+      }
+    }
+    return rows;
+  }
+
+  /** All state as comparable text, a line a fact, for tests that rebuild it. Caches are left out. */
+  describe(): string[] {
+    const lines = [
+      `partition ${this.#nextOffset} ${this.#appendHighMs} ${this.#epoch} ${this.#lastOffset}`,
+    ];
+    for (const device of this.#devices.values()) {
+      const name = JSON.stringify(device.device);
+      lines.push(`device ${JSON.stringify(deviceRow(device))}`);
+      for (const boot of device.boots.values()) {
+        lines.push(`boot ${name} ${JSON.stringify(bootRow(device.device, boot))}`);
+      }
+      for (const window of device.open.flatMap((each) => [...each.values()])) {
+        lines.push(`open ${name} ${window.describe()}`);
+      }
+      for (const window of device.ahead.flatMap((each) => [...each.values()])) {
+        lines.push(`ahead ${name} ${window.describe()}`);
+      }
+    }
+    return lines.sort();
+  }
+}
+
+/** Where a reading came from. */
+interface Origin {
+  readonly record: LogRecord;
+  readonly appendMs: number;
+  readonly batch: Batch;
+  readonly boot: BootState | null;
+  readonly timeUncertain: boolean;
+  readonly released: boolean;
+}
+
+type Identity =
+  | { readonly kind: "accepted"; readonly reading: Reading }
+  | { readonly kind: "duplicate" }
+  | { readonly kind: "refused"; readonly verdict: Verdict };
+
+const CONFLICT: Identity = {
+  kind: "refused",
+  verdict: {
+    reason: "conflict",
+    detail: "a reading with this identity and other content is known; the first stands",
+  },
+};
+
+const isPassed = (device: DeviceState, endMs: number) =>
+  device.watermarkMs !== null && endMs <= device.watermarkMs;
+const cut = (text: string) => text.slice(0, limits.quarantinedRawLengthMax);
+
+function sameContent(row: ReadingRow, reading: Reading): boolean {
+  return row.temperatureMilliC === reading.temperatureMilliC &&
+    row.humidityMilliPct === reading.humidityMilliPct &&
+    row.fault === reading.fault;
+}
+
+function noteUnsequenced(device: DeviceState, tsMs: number, appendMs: number): void {
+  if (device.unsequencedHighestMs === null || tsMs > device.unsequencedHighestMs) {
+    device.unsequencedHighestMs = tsMs;
+  }
+  const day = Math.floor(appendMs / 86_400_000);
+  const highest = device.unsequencedDays.get(day);
+  if (highest === undefined || tsMs > highest) device.unsequencedDays.set(day, tsMs);
+}
+
+function expireUnsequenced(device: DeviceState, appendMs: number, retentionMs: number): void {
+  for (const [day, tsMs] of device.unsequencedDays) {
+    if (isKept(day * 86_400_000, appendMs, retentionMs)) continue;
+    device.unsequencedDays.delete(day);
+    if (device.unsequencedExpiredMs === null || tsMs > device.unsequencedExpiredMs) {
+      device.unsequencedExpiredMs = tsMs;
+    }
+  }
+}
+
+function noteSharedName(device: DeviceState, boot: BootState, outOfOrderMs: number): void {
+  if (device.sharedName || boot.firstEventMs === null || boot.lastEventMs === null) return;
+  for (const other of device.boots.values()) {
+    if (other === boot || other.firstEventMs === null || other.lastEventMs === null) continue;
+    const overlapMs = Math.min(boot.lastEventMs, other.lastEventMs) -
+      Math.max(boot.firstEventMs, other.firstEventMs);
+    if (overlapMs > outOfOrderMs) device.sharedName = true;
+  }
+}
+
+/** Collects what a list of records needs, judged against the state before them. */
+class NeedsOf implements Needs {
+  readonly readings: { device: string; fromMs: number; toMs: number }[] = [];
+  readonly windows: { device: string; windowSize: string; startMs: number }[] = [];
+  #seen = new Set<string>();
+
+  constructor(
+    readonly config: JudgeConfig,
+    readonly deviceOf: (name: string) => DeviceState | undefined,
+  ) {}
+
+  addBatch(batch: Batch, appendMs: number): void {
+    const device = this.deviceOf(batch.device);
+    if (device === undefined) return; // nothing can be stored of it
+    const boot = batch.boot === null ? undefined : device.boots.get(batch.boot);
+    for (const reading of batch.readings) this.#addReading(device, boot, batch, reading, appendMs);
+  }
+
+  addRelease(release: ReleaseRecord, appendMs: number): void {
+    const device = this.deviceOf(release.device);
+    if (device === undefined) return;
+    const boot = release.boot === null ? undefined : device.boots.get(release.boot);
+    this.#addReading(
+      device,
+      boot,
+      { boot: release.boot, readings: [release.reading] },
+      release.reading,
+      appendMs,
+    );
+  }
+
+  #addReading(
+    device: DeviceState,
+    boot: BootState | undefined,
+    batch: Pick<Batch, "boot" | "readings">,
+    reading: Reading | MalformedReading,
+    appendMs: number,
+  ): void {
+    const tsMs = eventTimeOf(reading, batch.readings.length, appendMs);
+    if (tsMs === null) return;
+    const sequenced = batch.boot !== null && reading.seq !== null;
+    const mayBeKnown = sequenced
+      ? isLedgerNearlyFull(device) ||
+        (boot !== undefined && boot.slots.stateOf(reading.seq!) === slotStates.final)
+      : device.unsequencedHighestMs !== null && tsMs <= device.unsequencedHighestMs;
+    const isInvalid = inspectReading(reading, batch.readings.length, appendMs, this.config) !== null;
+    if (reading.tsMs !== null && (mayBeKnown || isInvalid)) this.#addSpan(device.device, tsMs, tsMs + 1);
+    if (isInvalid || device.watermarkMs === null) return;
+    for (let i = 0; i < this.config.windows.length; i++) {
+      const spec = this.config.windows[i]!;
+      const tumbling = spec.kind === "local_day" || spec.hopMs === spec.sizeMs;
+      // Quick exit for the ordinary reading, whose newest window is still open; a hopping window may start earlier.
+      if (tumbling && isPassedBy(device, windowOf(spec, tsMs))) {
+        this.#addWindow(device, i, windowOf(spec, tsMs));
+      } else if (!tumbling) {
+        for (const window of windowsOf(spec, tsMs)) {
+          if (isPassedBy(device, window)) this.#addWindow(device, i, window);
+        }
+      }
+    }
+  }
+
+  #addWindow(device: DeviceState, spec: number, window: Window): void {
+    if (device.closed[spec]!.has(window.startMs)) return;
+    const { label } = this.config.windows[spec]!;
+    const key = windowKey(device.device, label, window.startMs);
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    this.windows.push({ device: device.device, windowSize: label, startMs: window.startMs });
+    this.#addSpan(device.device, window.startMs, window.endMs);
+  }
+
+  #addSpan(device: string, fromMs: number, toMs: number): void {
+    const key = `${fromMs}-${toMs} ${device}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    this.readings.push({ device, fromMs, toMs });
+  }
+}
+
+/** Then a reading may have been refused before for want of room. */
+const isLedgerNearlyFull = (device: DeviceState) =>
+  device.spanCount > limits.spansPerDeviceMax / 2 || device.boots.size > limits.bootsPerDeviceMax / 2;
+
+const isPassedBy = (device: DeviceState, window: Window) => isPassed(device, window.endMs);
