@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { silentTrace } from "../core/ports/trace.ts";
+import { machineClock } from "./clock.ts";
+import { metricsRegistry } from "./metrics.ts";
+import { type Handler, httpLimits, type HttpServer, serveHttp } from "./service_http.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Runs a server with short times for one test. */
+async function withServer(
+  handler: Handler,
+  test: (server: HttpServer, metrics: ReturnType<typeof metricsRegistry>) => Promise<void>,
+  limits: Partial<{ [K in keyof typeof httpLimits]: number }> = {},
+) {
+  const metrics = metricsRegistry();
+  const server = await serveHttp({
+    handler,
+    port: 0,
+    limits: { headersMs: 300, requestMs: 600, idleMs: 30_000, checkMs: 50, lingerMs: 300, ...limits },
+    clock: machineClock,
+    trace: silentTrace,
+    metrics,
+  });
+  try {
+    await test(server, metrics);
+  } finally {
+    await server.close(1_000);
+  }
+}
+
+/** Sends raw text and returns all that comes back until the server closes or `waitMs` pass. */
+async function exchange(port: number, text: string, waitMs = 2_000): Promise<string> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const received: string[] = [];
+  const reading = (async () => {
+    const buffer = new Uint8Array(65_536);
+    for (;;) {
+      const count = await connection.read(buffer).catch(() => null);
+      if (count === null) return;
+      received.push(decoder.decode(buffer.subarray(0, count)));
+    }
+  })();
+  const bytes = encoder.encode(text);
+  for (let sent = 0; sent < bytes.length;) {
+    const count = await connection.write(bytes.subarray(sent)).catch(() => 0);
+    if (count === 0) break;
+    sent += count;
+  }
+  await Promise.race([reading, machineClock.sleep(waitMs)]);
+  return received.join("");
+}
+
+const echo: Handler = async (request) =>
+  new Response(
+    JSON.stringify({
+      method: request.method,
+      path: new URL(request.url).pathname,
+      body: await request.text(),
+    }),
+  );
+
+Deno.test("a request's method, path and body reach the handler, the answer has its length", async () => {
+  await withServer(echo, async ({ port }) => {
+    const answer = await exchange(
+      port,
+      "POST /a/b?c HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello",
+    );
+    assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+    assert.match(answer, /\r\ncontent-length: 46\r\n/i);
+    assert.match(answer, /\{"method":"POST","path":"\/a\/b","body":"hello"\}$/);
+  });
+});
+
+Deno.test("a large body arrives as a stream, chunked bodies too", async () => {
+  await withServer(
+    async (request) => new Response(String((await request.text()).length)),
+    async ({ url }) => {
+      const large = await fetch(url, { method: "POST", body: "x".repeat(3_000_000) });
+      assert.equal(await large.text(), "3000000");
+      const chunked = await fetch(url, { method: "POST", body: new Blob(["x".repeat(70_000)]).stream() });
+      assert.equal(await chunked.text(), "70000");
+    },
+  );
+});
+
+Deno.test("a streamed answer arrives piece by piece", async () => {
+  const handler: Handler = () => {
+    let pieces = 0;
+    return new Response(
+      new ReadableStream({
+        async pull(controller) {
+          if (++pieces > 3) return controller.close();
+          await machineClock.sleep(5);
+          controller.enqueue(encoder.encode(`piece ${pieces};`));
+        },
+      }),
+    );
+  };
+  await withServer(handler, async ({ url }) => {
+    const response = await fetch(url);
+    assert.equal(response.headers.get("content-length"), null);
+    assert.equal(await response.text(), "piece 1;piece 2;piece 3;");
+  });
+});
+
+Deno.test("HEAD is answered without a body", async () => {
+  await withServer(echo, async ({ url }) => {
+    const response = await fetch(url, { method: "HEAD" });
+    assert.equal(response.status, 200);
+    assert.equal(await response.text(), "");
+  });
+});
+
+Deno.test("pipelined requests are answered in order", async () => {
+  await withServer(echo, async ({ port }) => {
+    const answer = await exchange(
+      port,
+      "GET /1 HTTP/1.1\r\nhost: x\r\n\r\nGET /2 HTTP/1.1\r\nhost: x\r\n\r\nGET /3 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    assert.deepEqual([...answer.matchAll(/"path":"\/(\d)"/g)].map((match) => match[1]), ["1", "2", "3"]);
+  });
+});
+
+Deno.test("headers that never end are answered with 408 and the connection is closed", async () => {
+  await withServer(echo, async ({ port }) => {
+    const startMs = machineClock.monotonicMs();
+    assert.match(await exchange(port, "GET / HTTP/1.1\r\nhost: x\r\n"), /^HTTP\/1\.1 408 /);
+    assert.ok(machineClock.monotonicMs() - startMs < 1_500);
+  });
+});
+
+Deno.test("a body that never ends is answered with 408 and the connection is closed", async () => {
+  await withServer(echo, async ({ port }) => {
+    assert.match(
+      await exchange(port, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx"),
+      /^HTTP\/1\.1 408 /,
+    );
+  });
+});
+
+Deno.test("oversized headers are answered with 431", async () => {
+  await withServer(echo, async ({ port }) => {
+    const request = (bytes: number) =>
+      `GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx: ${"y".repeat(bytes)}\r\n\r\n`;
+    assert.match(await exchange(port, request(httpLimits.headerBytesMax - 100)), /^HTTP\/1\.1 200 /);
+    assert.match(await exchange(port, request(httpLimits.headerBytesMax + 1)), /^HTTP\/1\.1 431 /);
+  });
+});
+
+Deno.test("what is no HTTP, or ambiguous about its length, is answered with 400", async () => {
+  await withServer(echo, async ({ port }) => {
+    for (
+      const text of [
+        "\x16\x03\x01\x02\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
+      ]
+    ) assert.match(await exchange(port, text), /^HTTP\/1\.1 400 /, text);
+  });
+});
+
+Deno.test("the answer to a body that nobody read is complete although the body is still being sent", async () => {
+  const refuse: Handler = () => new Response("too large", { status: 413 });
+  await withServer(refuse, async ({ port }) => {
+    const answer = await exchange(
+      port,
+      `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\n${"x".repeat(3_000_000)}`,
+    );
+    assert.match(answer, /^HTTP\/1\.1 413 /);
+    assert.match(answer, /\r\nconnection: close\r\n/i);
+    assert.match(answer, /too large$/);
+  });
+});
+
+Deno.test("a sender of an endless refused body is cut off", async () => {
+  const refuse: Handler = () => new Response("no", { status: 503 });
+  await withServer(refuse, async ({ port }) => {
+    const startMs = machineClock.monotonicMs();
+    const answer = await exchange(port, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\nx");
+    assert.match(answer, /^HTTP\/1\.1 503 /);
+    assert.ok(machineClock.monotonicMs() - startMs < 1_500);
+  });
+});
+
+Deno.test("connections beyond the bound are closed and counted, the others go on", async () => {
+  await withServer(echo, async ({ port }, metrics) => {
+    using _one = await Deno.connect({ hostname: "127.0.0.1", port });
+    using two = await Deno.connect({ hostname: "127.0.0.1", port });
+    await machineClock.sleep(20);
+    assert.equal(await exchange(port, "GET / HTTP/1.1\r\n\r\n"), "");
+    await two.write(encoder.encode("GET / HTTP/1.1\r\nhost: x\r\n\r\n"));
+    const buffer = new Uint8Array(1_000);
+    assert.match(decoder.decode(buffer.subarray(0, await two.read(buffer) ?? 0)), /^HTTP\/1\.1 200 /);
+    assert.match(metrics.text(), /isotherm_http_connections_dropped_total 1/);
+  }, { connectionsMax: 2 });
+});
+
+Deno.test("a reader that takes nothing is cut off", async () => {
+  let cancelled = false;
+  const endless: Handler = () =>
+    new Response(
+      new ReadableStream({
+        pull: (controller) => controller.enqueue(new Uint8Array(1_000_000)),
+        cancel: () => {
+          cancelled = true;
+        },
+      }),
+    );
+  await withServer(endless, async ({ port }) => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    await connection.write(encoder.encode("GET / HTTP/1.1\r\nhost: x\r\n\r\n"));
+    for (let i = 0; i < 100 && !cancelled; i++) await machineClock.sleep(20);
+    assert.equal(cancelled, true);
+  }, { writeMs: 200 });
+});
+
+Deno.test("a handler's fault is answered with 500 as a problem document and the server goes on", async () => {
+  let calls = 0;
+  await withServer(() => {
+    if (++calls === 1) throw new Error("a secret path");
+    return new Response("fine");
+  }, async ({ url }) => {
+    const response = await fetch(url);
+    assert.equal(response.status, 500);
+    assert.equal(response.headers.get("content-type"), "application/problem+json");
+    assert.deepEqual(await response.json(), {
+      type: "/reference#internal",
+      title: "The service made a mistake",
+      status: 500,
+      detail: "the service could not answer; its trace says why",
+    });
+    assert.equal(await (await fetch(url)).text(), "fine");
+  });
+});
+
+Deno.test("closing lets a running request end and says so, or cuts it at the deadline", async () => {
+  const metrics = metricsRegistry();
+  const options = { port: 0, clock: machineClock, trace: silentTrace, metrics };
+  const slow: Handler = async () => {
+    await machineClock.sleep(150);
+    return new Response("done");
+  };
+  const patient = await serveHttp({ ...options, handler: slow });
+  const running = fetch(patient.url).then((response) => response.text());
+  await machineClock.sleep(50);
+  assert.equal(await patient.close(2_000), true);
+  assert.equal(await running, "done");
+
+  const impatient = await serveHttp({ ...options, handler: slow });
+  const cut = fetch(impatient.url).then((response) => response.text(), () => "cut");
+  await machineClock.sleep(50);
+  assert.equal(await impatient.close(20), false);
+  assert.equal(await cut, "cut");
+});
+
+Deno.test("an address that is taken is refused with a sentence", async () => {
+  await withServer(echo, async ({ port }) => {
+    await assert.rejects(
+      serveHttp({ handler: echo, port, clock: machineClock, trace: silentTrace, metrics: metricsRegistry() }),
+      new Error(`cannot listen on 127.0.0.1:${port}: another process listens there: choose another port`),
+    );
+  });
+});
