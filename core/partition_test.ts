@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { defaultConfig } from "./config.ts";
+import { Partition } from "./partition.ts";
+import type { LogRecord } from "./ports/log.ts";
+import type { Changes, Known } from "./ports/store.ts";
+import type { WindowRow } from "./rows.ts";
+
+const T0 = 1_763_942_400_000; // 2025-11-24T00:00:00Z
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const nothing: Known = { readings: [], quarantined: [], windows: [] };
+
+/** A fold whose one transaction never ends, so that nothing has to be looked up. */
+function fold() {
+  const partition = new Partition(defaultConfig, 0, 1);
+  let offset = 0;
+  const append = (
+    appendMs: number,
+    value: object | string | null,
+    kind?: string,
+    key: string | null = null,
+  ) => {
+    const text = value === null ? null : typeof value === "string" ? value : JSON.stringify(value);
+    const record: LogRecord = {
+      partition: 0,
+      offset: offset++,
+      appendMs,
+      key,
+      value: text === null ? null : new TextEncoder().encode(text),
+      headers: kind === undefined ? {} : { "isotherm-kind": kind },
+    };
+    partition.apply(partition.prepare([record]), nothing);
+  };
+  const take = () => partition.takeChanges(null, "");
+  return { partition, append, take };
+}
+
+const batch = (boot: number, readings: object[], more: object = {}) => ({
+  device: "desk",
+  boot,
+  readings,
+  ...more,
+});
+const reading = (seq: number, ts: number, temperature_c = 20) => ({ seq, ts, temperature_c });
+const minutes = (changes: Changes): [number, number, number, string | null][] =>
+  changes.windows.filter((row) => row.windowSize === "1m")
+    .map((row: WindowRow) => [(row.startMs - T0) / MINUTE, row.readings, row.revision, row.closedBy]);
+
+Deno.test("a window closes when the watermark, 30 s behind the highest event, passes its end", () => {
+  const { append, take } = fold();
+  append(T0 + 10 * SECOND, batch(1, [reading(0, T0)]));
+  append(T0 + 90 * SECOND, batch(1, [reading(1, T0 + 90 * SECOND - 1)]));
+  assert.deepEqual(minutes(take()), []);
+  append(T0 + 91 * SECOND, batch(1, [reading(2, T0 + 90 * SECOND)]));
+  assert.deepEqual(minutes(take()), [[0, 1, 0, "watermark"]]);
+});
+
+Deno.test("a device's pending_since holds its watermark back, and a later one lets it go", () => {
+  const { append, take } = fold();
+  append(T0, batch(1, [reading(9, T0 + 5 * MINUTE - SECOND)], { pending_since: T0 }));
+  append(T0 + SECOND, batch(1, [reading(0, T0)], { pending_since: T0 + 30 * SECOND }));
+  assert.deepEqual(minutes(take()), []);
+  append(T0 + 2 * SECOND, batch(1, [reading(1, T0 + MINUTE)], { pending_since: null }));
+  assert.deepEqual(minutes(take()), [[0, 1, 0, "watermark"], [1, 1, 0, "watermark"]]);
+});
+
+Deno.test("silence closes a window 5 minutes after its end and the device's last record, at a tick, no sooner", () => {
+  const { append, take, partition } = fold();
+  append(T0 + 30 * SECOND, batch(1, [reading(0, T0)]));
+  assert.equal(partition.nextDueMs(), T0 + 6 * MINUTE);
+  append(T0 + 6 * MINUTE - 1, null);
+  assert.deepEqual(minutes(take()), []);
+  append(T0 + 6 * MINUTE, null);
+  assert.deepEqual(minutes(take()), [[0, 1, 0, "silence"]]);
+});
+
+Deno.test("a late reading changes the closed row and its revision, one for each record", () => {
+  const { append, take } = fold();
+  append(T0, batch(1, [reading(0, T0, 20)]));
+  append(T0 + 2 * MINUTE, batch(1, [reading(5, T0 + 2 * MINUTE, 20)]));
+  assert.deepEqual(minutes(take()), [[0, 1, 0, "watermark"]]);
+  append(T0 + 3 * MINUTE, batch(1, [reading(1, T0 + 1, 21), reading(2, T0 + 2, 23)]));
+  const [row] = take().windows;
+  assert.deepEqual([row!.readings, row!.late, row!.revision, row!.replaces], [3, 2, 1, 0]);
+  assert.deepEqual([row!.temperature.sum, row!.temperature.p50, row!.temperature.last], [
+    64_000,
+    21_000,
+    23_000,
+  ]);
+});
+
+Deno.test("a reading that is sent five times counts once, and another content is a conflict", () => {
+  const { append, take } = fold();
+  for (let i = 0; i < 5; i++) append(T0 + i, batch(1, [reading(0, T0, 20)]));
+  append(T0 + 5, batch(1, [reading(0, T0, 21)]));
+  const changes = take();
+  const [device] = changes.devices;
+  assert.deepEqual([device!.counted, device!.duplicates, device!.quarantined], [1, 4, 1]);
+  assert.equal(changes.quarantined[0]!.reason, "conflict");
+});
+
+Deno.test("each reason of quarantine is given, and every arrival has one state", () => {
+  const { append, take } = fold();
+  const bad = [
+    { seq: 0, ts: T0 + 6 * MINUTE + 1, temperature_c: 1 },
+    { seq: 1, ts: T0, temperature_c: -200, humidity_pct: 255 },
+    { seq: 2, temperature_c: 1 },
+    { seq: 3, ts: 1_000, temperature_c: 1 },
+    { seq: 4, ts: T0, temperature_c: "warm" },
+    { seq: 5, ts: T0, error: "checksum" },
+    { seq: 6, ts: T0, temperature_c: 80 },
+  ];
+  append(T0 + MINUTE, batch(1, bad));
+  append(T0 + MINUTE, "{");
+  const changes = take();
+  assert.deepEqual(changes.quarantined.map((row) => row.reason), [
+    "future",
+    "out_of_range",
+    "no_time",
+    "no_time",
+    "malformed",
+    "malformed",
+  ]);
+  const [desk, nameless] = changes.devices;
+  assert.deepEqual([desk!.quarantined, desk!.sensorFault, desk!.counted], [5, 1, 1]);
+  assert.deepEqual([nameless!.device, nameless!.quarantined], ["", 1]);
+  assert.equal(changes.boots[0]!.spans, "0-4:q,5-6:f");
+});
+
+Deno.test("slots move up only: missing, lost, quarantined, final", () => {
+  const { append, take } = fold();
+  append(
+    T0,
+    batch(7, [reading(10, T0)], {
+      lost: [{ from: 2, to: 4, reason: "backlog_full" }],
+      previous: { boot: 6, slots: 3 },
+    }),
+  );
+  let boots = take().boots;
+  assert.deepEqual(boots.map((row) => [row.boot, row.heard, row.slots, row.lost, row.spans]), [
+    [7, true, 11, 3, "2-4:l,10-10:f"],
+    [6, false, 3, 0, ""],
+  ]);
+  append(T0 + 1, batch(7, [{ seq: 3, ts: T0 - 10 * SECOND, temperature_c: 99 }]));
+  append(T0 + 2, batch(7, [reading(3, T0 - 10 * SECOND)], { lost: [{ from: 0, to: 10, reason: "x" }] }));
+  boots = take().boots;
+  assert.equal(boots[0]!.spans, "0-2:l,3-3:f,4-9:l,10-10:f");
+});
+
+Deno.test("without seq, temperature and humidity of one instant may come apart", () => {
+  const { append, take } = fold();
+  append(T0, { device: "desk", ts: T0, temperature_c: 20 });
+  append(T0, { device: "desk", ts: T0, humidity_pct: 40 });
+  append(T0, { device: "desk", ts: T0, temperature_c: 20, humidity_pct: 40 });
+  append(T0, { device: "desk", ts: T0, humidity_pct: 41 });
+  append(T0, { device: "desk", temperature_c: 20 });
+  append(T0, { device: "desk", temperature_c: 20 });
+  const [device] = take().devices;
+  assert.deepEqual([device!.counted, device!.duplicates, device!.quarantined], [4, 1, 1]);
+});
+
+Deno.test("a record of an unknown version stops the partition with a sentence, and what came before is folded", () => {
+  const partition = new Partition(defaultConfig, 0, 1);
+  const record = { partition: 0, appendMs: T0, key: null, value: null };
+  const prepared = partition.prepare([{ ...record, offset: 0, headers: {} }, {
+    ...record,
+    offset: 1,
+    headers: { isotherm: "2" },
+  }]);
+  assert.equal(prepared.items.length, 1);
+  assert.match(prepared.stop ?? "", /record 1 of partition 0 has version "2", this build reads 1/);
+});
