@@ -36,13 +36,16 @@ export const defaultConfig: JudgeConfig = {
   retentionMs: limits.retentionMs,
 };
 
-/** The canonical text of a configuration; its SHA-256 is the configuration's hash in the manifest. */
-export function configText(config: JudgeConfig): string {
+/**
+ * The canonical text of a configuration on a log of so many partitions; its SHA-256 is the configuration's hash in the
+ * store and in the manifest.
+ */
+export function configText(config: JudgeConfig, partitions: number): string {
   const windows = config.windows.map((spec) =>
     spec.kind === "fixed"
       ? `${spec.label}=${spec.sizeMs}/${spec.hopMs}`
       : `${spec.label}=local_day(${spec.zone})`
   );
   const bounds = [config.outOfOrderMs, config.idleMs, config.futureMs, config.pendingMs, config.retentionMs];
-  return `judge 1; windows ${windows.join(" ")}; bounds ${bounds.join(" ")}`;
+  return `judge 1; partitions ${partitions}; windows ${windows.join(" ")}; bounds ${bounds.join(" ")}`;
 }

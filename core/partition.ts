@@ -184,6 +184,17 @@ export class Partition {
   get deviceCount(): number {
     return this.#devices.size;
   }
+  /** How many windows are open. */
+  get openWindowCount(): number {
+    let count = 0;
+    for (const device of this.#devices.values()) for (const open of device.open) count += open.size;
+    return count;
+  }
+  /** Goes on at `offset` although records before it were never folded: they have expired in the log. */
+  skipTo(offset: number): void {
+    assert(offset >= this.#nextOffset, "a gap lies ahead");
+    this.#nextOffset = offset;
+  }
   /** Whether `takeChanges` has anything to store. */
   get hasChanges(): boolean {
     return this.#lastTaken !== this.#nextOffset;

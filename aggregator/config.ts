@@ -1,0 +1,32 @@
+import { defaultConfig, type JudgeConfig } from "../core/config.ts";
+
+export interface AggregatorConfig {
+  readonly judge: JudgeConfig;
+  /** Who writes owner records; a name that differs between workers. */
+  readonly worker: string;
+  /** Records and value bytes folded in one transaction at most; more would hold memory and delay readers. */
+  readonly recordsPerCommitMax: number;
+  readonly bytesPerCommitMax: number;
+  /** New rows are published so often at the most, if there are any. The design promises 5 s. */
+  readonly publishEveryMs: number;
+  /** How long one read waits for records; bounds the delay of ticks and of the stop. */
+  readonly readWaitMs: number;
+  /** How long past its due time (own clock) a silent window waits before a tick is appended: the log may be busy. */
+  readonly tickAfterMs: number;
+  /** Nothing is appended (no owner records, no ticks): for recorded logs. */
+  readonly replay: boolean;
+  /** Records that the log has dropped before they were folded are accepted as a gap; otherwise the start is refused. */
+  readonly acceptGap: boolean;
+}
+
+export const defaultAggregatorConfig: AggregatorConfig = {
+  judge: defaultConfig,
+  worker: "worker",
+  recordsPerCommitMax: 5_000,
+  bytesPerCommitMax: 8_000_000,
+  publishEveryMs: 2_000,
+  readWaitMs: 500,
+  tickAfterMs: 1_000,
+  replay: false,
+  acceptGap: false,
+};

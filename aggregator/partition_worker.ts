@@ -1,0 +1,358 @@
+/**
+ * The one loop that turns a partition's records into committed and published rows. It only moves data: what a record
+ * means is decided by `core/partition.ts`, synchronously, between two awaits of this file.
+ *
+ * A crash at any await is harmless: the position lives in the store, in the same transaction as the rows. On the way
+ * back the record before the position is read again and compared, so that another log is never taken for this one.
+ */
+import { assert } from "../core/assert.ts";
+import { Partition, type Prepared } from "../core/partition.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { LiveFeed } from "../core/ports/live_feed.ts";
+import {
+  type LogReader,
+  type LogRecord,
+  LogRefused,
+  LogUnavailable,
+  type LogWriter,
+  type NewRecord,
+} from "../core/ports/log.ts";
+import type { Metrics } from "../core/ports/metrics.ts";
+import type { Publisher } from "../core/ports/publisher.ts";
+import {
+  type Changes,
+  type Store,
+  type StoredState,
+  StoreRefused,
+  StoreUnavailable,
+} from "../core/ports/store.ts";
+import type { Trace } from "../core/ports/trace.ts";
+import { formatVersion, headerNames } from "../core/schema.ts";
+import type { AggregatorConfig } from "./config.ts";
+import { configHash, recordHash } from "./hashes.ts";
+
+export interface WorkerPorts {
+  readonly reader: LogReader;
+  readonly writer: LogWriter;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly metrics: Metrics;
+  readonly live: LiveFeed;
+  /** Opens one partition's store; its publisher if rows are to be published. */
+  openPartition(partition: number): Promise<{ readonly store: Store; readonly publisher: Publisher | null }>;
+}
+
+/** `stopped`: a person has to act, `sentence` says how. `waiting`: the log or the store is away for now. */
+export type WorkerState = "starting" | "running" | "waiting" | "stopped" | "released";
+
+export interface WorkerStatus {
+  readonly partition: number;
+  readonly state: WorkerState;
+  readonly sentence: string | null;
+  readonly nextOffset: number;
+  readonly appendHighMs: number;
+  readonly openWindows: number;
+}
+
+const RETRY_FIRST_MS = 250;
+const RETRY_MAX_MS = 5_000;
+/** Partition counts that a stored configuration hash is tried with, to name what has changed. */
+const PARTITIONS_TRIED_MAX = 1_024;
+
+export class PartitionWorker {
+  #state: WorkerState = "starting";
+  #sentence: string | null = null;
+  #fold: Partition | null = null;
+  #store: Store | null = null;
+  #publisher: Publisher | null = null;
+  /** Offset of our own owner record; a later one of somebody else ends our ownership. */
+  #ownerOffset = -1;
+  #isPublished = true;
+  #publishDueMs = 0;
+  #tickDueMs = 0;
+
+  constructor(
+    readonly partition: number,
+    readonly ports: WorkerPorts,
+    readonly config: AggregatorConfig,
+  ) {}
+
+  status(): WorkerStatus {
+    return {
+      partition: this.partition,
+      state: this.#state,
+      sentence: this.#sentence,
+      nextOffset: this.#fold?.nextOffset ?? 0,
+      appendHighMs: this.#fold?.appendHighMs ?? 0,
+      openWindows: this.#fold?.openWindowCount ?? 0,
+    };
+  }
+
+  /** Works until `signal` aborts or a person has to act; what is committed then is published. Rejects on our own bugs. */
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#start(signal);
+      while (!signal.aborted && this.#state !== "stopped") await this.#step(signal);
+    } catch (error) {
+      if (!(error instanceof LogRefused || error instanceof StoreRefused)) throw error;
+      this.#stop(error.message);
+    } finally {
+      await this.#finish();
+    }
+  }
+
+  #stop(sentence: string): void {
+    this.#state = "stopped";
+    this.#sentence = sentence;
+    this.ports.trace.emit("error", "aggregator.stopped", { partition: this.partition, sentence });
+  }
+
+  async #finish(): Promise<void> {
+    try {
+      if (this.#fold !== null) await this.#publish();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.ports.trace.emit("warn", "aggregator.publish_failed", { partition: this.partition, message });
+    } finally {
+      await this.#store?.close();
+      if (this.#state !== "stopped") this.#state = "released";
+    }
+  }
+
+  // --- start -------------------------------------------------------------------------------------------------------
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const opened = await this.#retried(signal, () => this.ports.openPartition(this.partition));
+    if (opened === undefined) return;
+    [this.#store, this.#publisher] = [opened.store, opened.publisher];
+    const { judge } = this.config;
+    const stored = await this.#store.load(Partition.openFrom(judge));
+    const { partitions } = this.ports.reader;
+    this.#refuseOtherConfig(stored);
+    this.#fold = Partition.restore(judge, this.partition, partitions, stored);
+    await this.#retried(signal, () => this.#recognise(stored));
+    if (!this.config.replay) await this.#retried(signal, () => this.#takeOwnership());
+    this.#isPublished = false;
+    if (this.#state === "starting") this.#state = "running";
+  }
+
+  #refuseOtherConfig(stored: StoredState): void {
+    const { partitions } = this.ports.reader;
+    const hash = stored.position?.configHash;
+    if (hash === undefined || hash === configHash(this.config.judge, partitions)) return;
+    for (let count = 1; count <= PARTITIONS_TRIED_MAX; count++) {
+      if (configHash(this.config.judge, count) !== hash) continue;
+      throw new StoreRefused(
+        `the stored rows come from a log of ${count} partitions, this one has ${partitions}: devices would change ` +
+          "their partition. Use the log with the old count, or start with an empty data folder to rebuild from the log",
+      );
+    }
+    throw new StoreRefused(
+      "the stored rows were made with another configuration of windows or bounds: go back to it, or start with an " +
+        "empty data folder to rebuild the rows from the log",
+    );
+  }
+
+  /** Compares the record before our position with what was stored of it. */
+  async #recognise(stored: StoredState): Promise<void> {
+    const { reader } = this.ports;
+    const position = stored.position;
+    const nextOffset = position?.nextOffset ?? 0;
+    const { earliest, next } = await reader.range(this.partition);
+    if (nextOffset > next) {
+      throw new LogRefused(
+        `partition ${this.partition} of the log ends at ${next}, but rows up to ${nextOffset} are stored: it was ` +
+          "truncated or re-created. Bring the old log back, or move the data folder away to start anew",
+      );
+    }
+    if (nextOffset < earliest) return this.#skipGap(nextOffset, earliest);
+    if (position === null || position.lastOffset === null || position.lastOffset < earliest) return;
+    const limits = { recordsMax: 1, bytesMax: Infinity, waitMs: this.config.readWaitMs };
+    const outcome = await reader.read(this.partition, position.lastOffset, limits);
+    const record = outcome.kind === "records" ? outcome.records[0] : undefined;
+    if (outcome.kind === "records" && record === undefined) {
+      throw new LogUnavailable(`record ${position.lastOffset} didn't come within the wait`, RETRY_FIRST_MS);
+    }
+    if (record?.offset !== position.lastOffset || recordHash(record) !== position.lastHash) {
+      throw new LogRefused(
+        `record ${position.lastOffset} of partition ${this.partition} is not the one that the stored rows end with: ` +
+          "this is another log. Point to the log that the data folder belongs to, or to another data folder",
+      );
+    }
+  }
+
+  #skipGap(fromOffset: number, earliest: number): void {
+    if (!this.config.acceptGap) {
+      throw new LogRefused(
+        `records ${fromOffset} to ${
+          earliest - 1
+        } of partition ${this.partition} have expired in the log before they ` +
+          "were read: their readings are gone from it. Start with --accept-gap to go on with what is left",
+      );
+    }
+    this.#fold!.skipTo(earliest);
+    const fields = { partition: this.partition, fromOffset, toOffset: earliest - 1 };
+    this.ports.trace.emit("warn", "aggregator.gap_accepted", fields);
+  }
+
+  async #takeOwnership(): Promise<void> {
+    const value = new TextEncoder().encode(JSON.stringify({ worker: this.config.worker }));
+    const [appended] = await this.ports.writer.append([this.#control("owner", value)]);
+    this.#ownerOffset = appended!.offset;
+  }
+
+  #control(kind: "owner" | "tick", value: Uint8Array | null): NewRecord {
+    const headers = { [headerNames.version]: formatVersion, [headerNames.kind]: kind };
+    return { partition: this.partition, key: null, value, headers };
+  }
+
+  // --- step --------------------------------------------------------------------------------------------------------
+
+  async #step(signal: AbortSignal): Promise<void> {
+    const records = await this.#retried(signal, () => this.#read(signal));
+    if (records === undefined || signal.aborted || this.#state === "stopped") return;
+    if (records.length > 0) await this.#foldAndCommit(records, signal);
+    else await this.#retried(signal, () => this.#tickIfDue());
+    const { clock } = this.ports;
+    if (!this.#isPublished && clock.monotonicMs() >= this.#publishDueMs) {
+      await this.#retried(signal, () => this.#publish());
+    }
+  }
+
+  async #read(signal: AbortSignal): Promise<readonly LogRecord[]> {
+    const limits = {
+      recordsMax: this.config.recordsPerCommitMax,
+      bytesMax: this.config.bytesPerCommitMax,
+      waitMs: this.#waitMs(),
+      signal,
+    };
+    const { nextOffset } = this.#fold!;
+    const outcome = await this.ports.reader.read(this.partition, nextOffset, limits);
+    switch (outcome.kind) {
+      case "records":
+        return outcome.records;
+      case "revoked":
+        this.#state = "stopped";
+        return [];
+      case "expired":
+        this.#skipGap(nextOffset, outcome.earliest);
+        return [];
+      case "beyond_end":
+        throw new LogRefused(
+          `partition ${this.partition} of the log ends at ${outcome.next}, but rows up to ${nextOffset} are stored: ` +
+            "it was truncated or re-created while it was read. Bring the old log back",
+        );
+    }
+  }
+
+  /** A read waits until something else is to be done. */
+  #waitMs(): number {
+    const { clock } = this.ports;
+    const untilPublish = this.#isPublished ? Infinity : this.#publishDueMs - clock.monotonicMs();
+    return Math.max(0, Math.min(this.config.readWaitMs, untilPublish));
+  }
+
+  async #foldAndCommit(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
+    const fold = this.#fold!;
+    const prepared = fold.prepare(this.#ownRecords(records));
+    const { readings, windows } = prepared.needs;
+    const isKnown = readings.length + windows.length === 0;
+    const known = isKnown
+      ? { readings: [], quarantined: [], windows: [] }
+      : await this.#retried(signal, () => this.#store!.lookup(prepared.needs));
+    if (known === undefined) return;
+    if (prepared.items.length > 0) {
+      fold.apply(prepared, known);
+      const last = prepared.items.at(-1)!.record;
+      const changes = fold.takeChanges(
+        recordHash(last),
+        configHash(this.config.judge, this.ports.reader.partitions),
+      );
+      // Until it is kept or we end: the fold has moved on, so there is no way past it.
+      if (await this.#retried(signal, () => this.#commit(changes, prepared)) === undefined) this.#fold = null;
+    }
+    if (prepared.stop !== null) this.#stop(prepared.stop);
+  }
+
+  /** Records up to another worker's later owner record, which ends our ownership. */
+  #ownRecords(records: readonly LogRecord[]): readonly LogRecord[] {
+    if (this.config.replay) return records;
+    const end = records.findIndex((record) =>
+      record.offset > this.#ownerOffset && record.headers[headerNames.kind] === "owner"
+    );
+    if (end < 0) return records;
+    this.#stop(
+      `partition ${this.partition} was taken by another worker (owner record ${records[end]!.offset})`,
+    );
+    return records.slice(0, end);
+  }
+
+  async #commit(changes: Changes, prepared: Prepared): Promise<true> {
+    const { clock, metrics, live, reader } = this.ports;
+    const startedMs = clock.monotonicMs();
+    await this.#store!.commit(changes);
+    if (this.#isPublished) this.#publishDueMs = startedMs + this.config.publishEveryMs;
+    this.#isPublished = false;
+    const labels = { partition: String(this.partition) };
+    metrics.observe("isotherm_commit_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
+    metrics.count("isotherm_records_folded_total", prepared.items.length, labels);
+    metrics.count("isotherm_readings_counted_total", changes.readings.length, labels);
+    for (const row of changes.quarantined) {
+      metrics.count("isotherm_quarantined_total", 1, { reason: row.reason });
+    }
+    metrics.gauge("isotherm_next_offset", changes.position.nextOffset, labels);
+    for (const row of changes.windows) live.emit({ kind: "window", row, open: false });
+    const { nextOffset, appendHighMs } = changes.position;
+    live.emit({ kind: "position", partition: this.partition, nextOffset, appendMs: appendHighMs });
+    reader.hint(this.partition, nextOffset);
+    return true;
+  }
+
+  /** Appends a tick when silence should have closed a window by our own clock, and the log itself has stood still. */
+  async #tickIfDue(): Promise<void> {
+    if (this.config.replay) return;
+    const { clock, writer } = this.ports;
+    const dueMs = this.#fold!.nextDueMs();
+    const nowMs = clock.nowMs();
+    if (nowMs < dueMs + this.config.tickAfterMs || nowMs < this.#tickDueMs) return;
+    const [appended] = await writer.append([this.#control("tick", null)]);
+    // A log whose clock is behind ours would close nothing yet: wait for it instead of filling it with ticks.
+    this.#tickDueMs = nowMs + Math.max(this.config.tickAfterMs, dueMs - appended!.appendMs);
+  }
+
+  async #publish(): Promise<void> {
+    const { clock, metrics } = this.ports;
+    assert(this.#fold !== null, "what is published was folded");
+    if (this.#isPublished || this.#publisher === null) return;
+    const startedMs = clock.monotonicMs();
+    await this.#publisher.publish(this.#fold.openRows(), clock.nowMs());
+    this.#isPublished = true;
+    metrics.observe("isotherm_publish_seconds", (clock.monotonicMs() - startedMs) / 1_000, {
+      partition: String(this.partition),
+    });
+  }
+
+  // --- failures of the world ---------------------------------------------------------------------------------------
+
+  /** Repeats `attempt` while the log or the store is away; undefined when `signal` aborts before it succeeds. */
+  async #retried<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T | undefined> {
+    for (let waitMs = RETRY_FIRST_MS; !signal.aborted; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
+      try {
+        const result = await attempt();
+        if (this.#state === "waiting") {
+          this.#state = "running";
+          this.#sentence = null;
+        }
+        return result;
+      } catch (error) {
+        if (!(error instanceof LogUnavailable || error instanceof StoreUnavailable)) throw error;
+        this.#state = "waiting";
+        this.#sentence = error.message;
+        const fields = { partition: this.partition, message: error.message, retryMs: waitMs };
+        this.ports.trace.emit("warn", "aggregator.waiting", fields);
+        await this.ports.clock.sleep(waitMs, signal);
+      }
+    }
+    return undefined;
+  }
+}
