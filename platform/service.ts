@@ -1,7 +1,7 @@
 /**
  * The shell around a service: settings, health, metrics, signals, bounded shutdown. A `main.ts` is then
  *
- * ```ts
+ * ```ts ignore
  * await runService({
  *   name: "ingest",
  *   purpose: "takes readings over HTTP and appends them to the log",
