@@ -1,6 +1,6 @@
 /**
  * What the aggregator tells the watching world at once: rows as they are committed, for terminals and dashboards.
- * Delivery is best effort, bounded, and never holds the aggregator up; a slow listener loses events and is told so.
+ * Delivery is best effort, bounded, and never holds the aggregator up; a listener that fails is taken off.
  */
 import type { WindowRow } from "../rows.ts";
 
@@ -18,6 +18,9 @@ export type LiveEvent =
 export interface LiveFeed {
   /** Hands an event to every listener; never throws, never waits. */
   emit(event: LiveEvent): void;
-  /** Calls `listener` for every event from now on, `dropped` with a count when it was too slow. Returns the way to stop. */
-  subscribe(listener: (event: LiveEvent) => void, dropped?: (count: number) => void): () => void;
+  /**
+   * Calls `listener`, which must return at once, for every event from now on; a queue for a slow reader is the
+   * listener's own, with a bound. Returns the way to stop. Throws when too many listen already.
+   */
+  subscribe(listener: (event: LiveEvent) => void): () => void;
 }
