@@ -7,7 +7,9 @@
  */
 import { limits } from "./limits.ts";
 
-const DECIMAL = /^(-?)(\d*)\.?(\d*)(?:[eE]([+-]?\d{1,4}))?$/;
+const DECIMAL = /^(-?)(\d*)\.?(\d*)(?:[eE]([+-]?\d+))?$/;
+/** Exponents beyond are as good as this one: a record has fewer digits. */
+const EXPONENT_MAX = 1e9;
 
 /** Thousandths of a finite number, clamped to ±`limits.thousandthsMax`. */
 export function thousandths(value: number): number {
@@ -18,14 +20,14 @@ export function thousandths(value: number): number {
   return thousandthsOfText(String(value));
 }
 
-/** Thousandths of a decimal number in JSON's notation, clamped to ±`limits.thousandthsMax`. */
+/** Thousandths of a decimal number in JSON's notation, clamped to ±`limits.thousandthsMax`; NaN if it is none. */
 export function thousandthsOfText(text: string): number {
   const match = DECIMAL.exec(text);
   if (match === null) return NaN;
   const [, sign, whole = "", fraction = "", exponent = "0"] = match;
   const digits = (whole + fraction).replace(/^0+/, "");
   // value = digits × 10^scale thousandths
-  const scale = Number(exponent) - fraction.length + 3;
+  const scale = Math.max(-EXPONENT_MAX, Math.min(EXPONENT_MAX, Number(exponent))) - fraction.length + 3;
   const magnitude = roundedDigits(digits, scale);
   return sign === "-" && magnitude > 0 ? -magnitude : magnitude;
 }

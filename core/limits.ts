@@ -13,6 +13,8 @@ export const limits = {
   batchBytesMax: 900_000,
   /** Readings in one batch: 11 h at the default interval. Ingest answers 413 above, a record above is `malformed`. */
   readingsPerBatchMax: 4_096,
+  /** Levels of JSON in a record; a batch needs 4. Ingest answers 400 above, a record above is `malformed`. */
+  nestingMax: 32,
   /** Lost spans in one batch; ingest answers 400 above, a record above is `malformed`. */
   lostSpansPerBatchMax: 256,
   /** UTF-16 units of a device name; ingest answers 400 above, a record above is `malformed`. */

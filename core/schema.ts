@@ -12,6 +12,8 @@ import { limits } from "./limits.ts";
 export interface Problem {
   readonly path: string;
   readonly message: string;
+  /** It is a batch, but larger than a bound of `limits`: 413 rather than 400. */
+  readonly tooLarge?: true;
 }
 
 /** Slots that a device had to give up, both ends included. */
@@ -82,17 +84,24 @@ export function decodeBatchText(text: string): Decoded {
   return decodeBatchValue(json);
 }
 
-/** A number whose text has more digits than a double keeps. */
+/** A number whose text may have more digits than a double keeps. */
 class LongNumber {
   constructor(readonly text: string) {}
   toJSON(): number {
     return Number(this.text);
   }
 }
-const LONG_NUMBER = /\d[\d.]{16}/;
+/** 16 digits with a point or an exponent, or 17: only such numbers can have 16 significant digits or more. */
+const LONG_NUMBER = /\d[\d.]{15}[\d.eE]/;
 
-/** `JSON.parse`, but numbers of more than 16 characters keep their text. */
+/**
+ * `JSON.parse`, but numbers of more than 16 characters keep their text, and nesting is bounded: how deep the runtime's
+ * own recursion gets depends on its stack, so without a bound one record could be decoded here and refused there.
+ */
 export function parseJson(text: string): unknown {
+  if (isDeeperThan(text, limits.nestingMax)) {
+    throw new SyntaxError(`nested deeper than ${limits.nestingMax} levels`);
+  }
   if (!LONG_NUMBER.test(text)) return JSON.parse(text);
   return JSON.parse(
     text,
@@ -101,6 +110,36 @@ export function parseJson(text: string): unknown {
         ? new LongNumber(context.source)
         : value) as (this: unknown, key: string, value: unknown) => unknown,
   );
+}
+
+/** True if brackets outside of strings nest deeper than `max`. What is no JSON may give either answer. */
+function isDeeperThan(text: string, max: number): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x22: // "
+        i = endOfString(text, i);
+        break;
+      case 0x5b: // [
+      case 0x7b: // {
+        if (++depth > max) return true;
+        break;
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--;
+    }
+  }
+  return false;
+}
+
+/** Index of the quote that ends the string that starts at `start`, or the text's length. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === 0x5c) backslashes++;
+    if (backslashes % 2 === 0) return end;
+  }
+  return text.length;
 }
 
 const problem = (path: string, message: string): Decoded => ({
@@ -144,7 +183,7 @@ export function decodeBatchValue(json: unknown): Decoded {
   } else if (readings.length > limits.readingsPerBatchMax) {
     const message =
       `has ${readings.length} readings, at most ${limits.readingsPerBatchMax} fit: send several batches`;
-    problems.push({ path: "/readings", message });
+    problems.push({ path: "/readings", message, tooLarge: true });
   } else if (readings.length === 0 && lost.length === 0 && previous === null) {
     problems.push({ path: "/readings", message: "is empty: send at least one reading" });
   }
@@ -184,10 +223,12 @@ export function deviceNameProblem(value: unknown): string | null {
   return null;
 }
 
-const integer = (min: number, max: number) => (value: unknown): number | string =>
-  typeof value === "number" && Number.isInteger(value) && value >= min && value <= max
-    ? value
+const integer = (min: number, max: number) => (value: unknown): number | string => {
+  const number = value instanceof LongNumber ? Number(value.text) : value;
+  return typeof number === "number" && Number.isInteger(number) && number >= min && number <= max
+    ? number + 0 // −0 is 0
     : `must be an integer from ${min} to ${max}`;
+};
 
 function decodePrevious(value: unknown): { boot: number; slots: number } | string {
   if (!isObject(value)) return "must be an object with boot and slots";
@@ -267,7 +308,9 @@ function decodeReading(json: unknown): Reading | MalformedReading {
 }
 
 function channel(value: unknown): number | string {
-  if (value instanceof LongNumber) return thousandthsOfText(value.text);
+  if (value instanceof LongNumber && Number.isFinite(Number(value.text))) {
+    return thousandthsOfText(value.text);
+  }
   if (typeof value === "number" && Number.isFinite(value)) return thousandths(value);
   return "must be a finite number";
 }
