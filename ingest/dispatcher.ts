@@ -1,0 +1,142 @@
+/**
+ * Between requests and the log: a bounded window of appends that are under way, and behind it a fair, bounded queue.
+ * What is in the window can't be reordered any more, so it is kept as small as keeps the log busy; what waits is in fair
+ * order between devices. When the log goes away, whatever waits is refused at once: the device is the spool.
+ */
+import type { Clock } from "../core/ports/clock.ts";
+import { type Appended, LogUnavailable, type LogWriter, type NewRecord } from "../core/ports/log.ts";
+import type { Metrics } from "../core/ports/metrics.ts";
+import { below, type Random } from "../core/ports/random.ts";
+import { type Refusal, refused } from "./answers.ts";
+import { Credit } from "./credit.ts";
+import { FairQueue } from "./fair_queue.ts";
+import type { IngestLimits } from "./limits.ts";
+
+export interface DispatcherPorts {
+  readonly log: LogWriter;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+}
+
+export type SubmitOutcome = { readonly kind: "appended"; readonly appended: readonly Appended[] } | Refusal;
+
+interface Waiting {
+  readonly records: readonly NewRecord[];
+  readonly bytes: number;
+  readonly sinceMs: number;
+  resolve(outcome: SubmitOutcome): void;
+  reject(error: unknown): void;
+}
+
+export class Dispatcher {
+  readonly #ports: DispatcherPorts;
+  readonly #limits: IngestLimits;
+  readonly #queue: FairQueue<Waiting>;
+  readonly #credit: Credit;
+  #windowBytes = 0;
+  #windowRecords = 0;
+  #stopping = false;
+  #idle: (() => void) | null = null;
+
+  constructor(ports: DispatcherPorts, limits: IngestLimits) {
+    this.#ports = ports;
+    this.#limits = limits;
+    this.#queue = new FairQueue(limits.turnBytes);
+    this.#credit = new Credit(limits, ports.clock.monotonicMs());
+  }
+
+  /** Readings that the next request may carry. */
+  credit(): number {
+    return this.#credit.at(this.#ports.clock.monotonicMs());
+  }
+
+  /** Why nothing is taken now, or null. */
+  closed(): Refusal | null {
+    if (this.#stopping) {
+      return refused("busy", "the service is stopping", { retryAfterMs: this.#spreadMs(2_000) });
+    }
+    return this.#ports.log.available() ? null : this.#logDown(1_000);
+  }
+
+  /** Appends the records when it is `sender`'s turn; resolves when they are durable, or with why they aren't. */
+  submit(sender: string, records: readonly NewRecord[], bytes: number): Promise<SubmitOutcome> | Refusal {
+    const closed = this.closed();
+    if (closed !== null) return closed;
+    if (this.#queue.waiting(sender) >= this.#limits.waitingPerDeviceMax) {
+      const detail =
+        `${this.#limits.waitingPerDeviceMax} requests of it wait already: send one after the other`;
+      return refused("too-many", detail, { retryAfterMs: this.#spreadMs(1_000) });
+    }
+    return new Promise((resolve, reject) => {
+      const sinceMs = this.#ports.clock.monotonicMs();
+      this.#queue.push(sender, bytes, { records, bytes, sinceMs, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  /** Takes no more, and resolves when everything under way is durable or refused; the log's own deadline bounds it. */
+  stop(): Promise<void> {
+    this.#stopping = true;
+    if (this.#windowRecords === 0 && this.#queue.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle = resolve);
+  }
+
+  #pump(): void {
+    while (this.#hasRoom()) {
+      const next = this.#queue.take();
+      if (next === undefined) break;
+      this.#append(next);
+    }
+    this.#ports.metrics.gauge("isotherm_ingest_waiting_requests", this.#queue.length);
+    if (this.#windowRecords === 0 && this.#queue.length === 0) this.#idle?.();
+  }
+
+  /** A request larger than the window goes alone. */
+  #hasRoom(): boolean {
+    return this.#windowBytes < this.#limits.windowBytesMax &&
+      this.#windowRecords < this.#limits.windowRecordsMax;
+  }
+
+  #append(next: Waiting): void {
+    const { log, clock, metrics } = this.#ports;
+    const startMs = clock.monotonicMs();
+    this.#credit.observe(startMs - next.sinceMs, startMs);
+    metrics.observe("isotherm_ingest_wait_seconds", (startMs - next.sinceMs) / 1_000);
+    this.#windowBytes += next.bytes;
+    this.#windowRecords += next.records.length;
+    log.append(next.records).then(
+      (appended) => {
+        metrics.observe("isotherm_ingest_append_seconds", (clock.monotonicMs() - startMs) / 1_000);
+        next.resolve({ kind: "appended", appended });
+      },
+      (error: unknown) => {
+        if (!(error instanceof LogUnavailable)) return next.reject(error);
+        next.resolve(this.#logDown(error.retryAfterMs));
+        if (!log.available()) this.#refuseWaiting(error.retryAfterMs);
+      },
+    ).finally(() => {
+      this.#windowBytes -= next.bytes;
+      this.#windowRecords -= next.records.length;
+      this.#pump();
+    });
+  }
+
+  #refuseWaiting(retryAfterMs: number): void {
+    for (let next = this.#queue.take(); next !== undefined; next = this.#queue.take()) {
+      next.resolve(this.#logDown(retryAfterMs));
+    }
+  }
+
+  #logDown(retryAfterMs: number): Refusal {
+    return refused("log-down", "the log does not take records now: keep them and send them again", {
+      retryAfterMs: this.#spreadMs(retryAfterMs),
+    });
+  }
+
+  /** Between once and twice `ms`, so that a fleet doesn't come back in one instant. */
+  #spreadMs(ms: number): number {
+    const bounded = Math.max(1, Math.min(ms, this.#limits.retryAfterMsMax / 2));
+    return bounded + below(this.#ports.random, Math.ceil(bounded));
+  }
+}
