@@ -1,0 +1,140 @@
+/**
+ * A program of this project as a process of its own, for tests that start, watch and kill it. Time and signals are the
+ * machine's here, so that the tests themselves need neither.
+ */
+import { fileURLToPath } from "node:url";
+import { machineClock } from "../clock.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+export interface ProcessOptions {
+  /** What stands after `deno`: flags, the file (relative to the repository), its arguments. */
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Ended {
+  readonly code: number;
+  readonly signal: string | null;
+}
+
+/** A running process; leaving its `await using` block kills it. */
+export class Process {
+  readonly #child: Deno.ChildProcess;
+  readonly #startedMs = machineClock.monotonicMs();
+  readonly #waiting = new Set<() => void>();
+  readonly ended: Promise<Ended>;
+  /** Lines of both streams as they came, without colours. */
+  readonly lines: string[] = [];
+  #isRunning = true;
+
+  constructor(options: ProcessOptions) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [...options.args],
+      cwd: root,
+      env: { NO_COLOR: "1", ...options.env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const read = [this.#read(this.#child.stdout), this.#read(this.#child.stderr)];
+    this.ended = this.#child.status.then(async ({ code, signal }) => {
+      this.#isRunning = false;
+      await Promise.all(read);
+      this.#wake();
+      return { code, signal };
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Everything that it has written. */
+  get text(): string {
+    return this.lines.join("\n");
+  }
+
+  /** Milliseconds since it was started. */
+  get ageMs(): number {
+    return machineClock.monotonicMs() - this.#startedMs;
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    let rest = "";
+    for await (
+      const text of stream.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+    ) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop() ?? "";
+      this.lines.push(...parts);
+      this.#wake();
+    }
+    if (rest !== "") this.lines.push(rest);
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** The first line from line `from` on that matches; rejects with all output when it ends or `ms` pass without one. */
+  async line(pattern: RegExp, ms = 20_000, from = 0): Promise<string> {
+    const deadlineMs = machineClock.monotonicMs() + ms;
+    for (;;) {
+      const found = this.lines.slice(from).find((line) => pattern.test(line));
+      if (found !== undefined) return found;
+      const leftMs = deadlineMs - machineClock.monotonicMs();
+      if (!this.#isRunning || leftMs <= 0) {
+        const why = this.#isRunning ? `within ${ms} ms` : "before it ended";
+        throw new Error(`no line matched ${pattern} ${why}; it wrote:\n${this.text}`);
+      }
+      await this.#change(leftMs);
+    }
+  }
+
+  #change(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        cancel();
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const cancel = machineClock.after(ms, wake);
+      this.#waiting.add(wake);
+    });
+  }
+
+  /** Sends a signal and waits for the end; rejects (and kills) when it takes longer than `ms`. */
+  async stop(signal: Deno.Signal = "SIGINT", ms = 10_000): Promise<Ended & { readonly tookMs: number }> {
+    const askedMs = machineClock.monotonicMs();
+    if (this.#isRunning) this.#child.kill(signal);
+    const ended = await Promise.race([this.ended, machineClock.sleep(ms).then(() => null)]);
+    if (ended === null) {
+      await this.#kill();
+      throw new Error(`${signal} did not end it within ${ms} ms; it wrote:\n${this.text}`);
+    }
+    return { ...ended, tookMs: machineClock.monotonicMs() - askedMs };
+  }
+
+  async #kill(): Promise<void> {
+    if (this.#isRunning) this.#child.kill("SIGKILL");
+    await this.ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#kill();
+  }
+}
+
+/** Starts `deno ARGS` in the repository's root. */
+export function startProcess(args: readonly string[], env: Readonly<Record<string, string>> = {}): Process {
+  return new Process({ args, env });
+}
+
+/** Resident memory of a process in bytes (Linux), now and at its highest. */
+export function memoryOf(pid: number): { readonly bytes: number; readonly peakBytes: number } {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  const kilobytes = (name: string) =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? NaN);
+  return { bytes: kilobytes("VmRSS") * 1_024, peakBytes: kilobytes("VmHWM") * 1_024 };
+}
