@@ -46,8 +46,8 @@ export class DeviceState {
   fresh: ReadingRow[] = [];
   freshQuarantined: QuarantineRow[] = [];
   dirty = false;
-  /** In the queue of due times. */
-  scheduled = false;
+  /** Earliest end of the windows opened since the device was last put into the queue of due times. */
+  openedEndMs = Infinity;
 
   constructor(readonly device: string, readonly firstAppendMs: number, specs: number) {
     this.lastAppendMs = firstAppendMs;
@@ -64,6 +64,7 @@ export class DeviceState {
       window = new WindowState(spec, startMs, endMs);
       windows.set(startMs, window);
       if (endMs < this.nextEndMs) this.nextEndMs = endMs;
+      if (endMs < this.openedEndMs) this.openedEndMs = endMs;
     }
     return window;
   }

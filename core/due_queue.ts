@@ -1,6 +1,10 @@
-/** A binary heap of things that become due, earliest first. Keys may be lower bounds: the owner checks and puts back. */
+/**
+ * A binary heap of things that become due, earliest first, each at most once. Keys may be lower bounds: the owner checks
+ * and puts back. A thing that becomes due earlier has to be told, or its later key would hide it.
+ */
 export class DueQueue<T> {
-  #heap: { dueMs: number; item: T }[] = [];
+  #heap: { dueMs: number; readonly item: T }[] = [];
+  #places = new Map<T, number>();
 
   get size(): number {
     return this.#heap.length;
@@ -11,34 +15,44 @@ export class DueQueue<T> {
     return this.#heap[0];
   }
 
-  push(dueMs: number, item: T): void {
+  /** Puts `item` in, or brings it forward; a later key than it has changes nothing. */
+  bring(dueMs: number, item: T): void {
+    const known = this.#places.get(item);
+    if (known !== undefined && this.#heap[known]!.dueMs <= dueMs) return;
     const heap = this.#heap;
     const entry = { dueMs, item };
-    let i = heap.push(entry) - 1;
+    let i = known ?? heap.push(entry) - 1;
     while (i > 0) {
       const parent = (i - 1) >> 1;
       if (heap[parent]!.dueMs <= dueMs) break;
-      heap[i] = heap[parent]!;
+      this.#place(i, heap[parent]!);
       i = parent;
     }
-    heap[i] = entry;
+    this.#place(i, entry);
   }
 
   pop(): T | undefined {
     const heap = this.#heap;
     const top = heap[0];
     const entry = heap.pop();
-    if (top === undefined || entry === undefined || heap.length === 0) return top?.item;
+    if (top === undefined || entry === undefined) return undefined;
+    this.#places.delete(top.item);
+    if (heap.length === 0) return top.item;
     let i = 0;
     for (;;) {
       let child = 2 * i + 1;
       if (child >= heap.length) break;
       if (child + 1 < heap.length && heap[child + 1]!.dueMs < heap[child]!.dueMs) child++;
       if (heap[child]!.dueMs >= entry.dueMs) break;
-      heap[i] = heap[child]!;
+      this.#place(i, heap[child]!);
       i = child;
     }
-    heap[i] = entry;
+    this.#place(i, entry);
     return top.item;
+  }
+
+  #place(i: number, entry: { dueMs: number; readonly item: T }): void {
+    this.#heap[i] = entry;
+    this.#places.set(entry.item, i);
   }
 }

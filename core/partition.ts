@@ -308,7 +308,6 @@ export class Partition {
 
   #foldBatch(batch: Batch, record: LogRecord, appendMs: number): void {
     const device = this.#deviceOf(batch.device, appendMs);
-    const before = device.highestEventMs;
     this.#closeSilent(device, appendMs); // (1)
     device.lastAppendMs = appendMs;
     device.lastOffset = record.offset;
@@ -321,12 +320,13 @@ export class Partition {
       device.currentBoot = boot.boot;
       this.#noteLost(device, boot, batch, appendMs);
     }
+    const [firstEventMs, lastEventMs] = [boot?.firstEventMs, boot?.lastEventMs];
     const length = batch.readings.length;
     const at: Origin = { record, appendMs, batch, boot, timeUncertain: !batch.synced, released: false };
     for (let index = 0; index < length; index++) this.#judge(device, at, batch.readings[index]!, index); // (2)
     device.pendingSinceMs = batch.pendingSinceMs;
     device.watermarkMs = watermarkAfter(device, appendMs, batch.synced, this.config); // (3)
-    if (boot !== null && before !== device.highestEventMs) {
+    if (boot !== null && (boot.firstEventMs !== firstEventMs || boot.lastEventMs !== lastEventMs)) {
       noteSharedName(device, boot, this.config.outOfOrderMs);
     }
     this.#closePassed(device); // (4)
@@ -735,20 +735,24 @@ export class Partition {
     device.nextEndMs = nextEndMs;
   }
 
+  /** Sees to it that the device is looked at as soon as silence can close a window that it has opened. */
   #schedule(device: DeviceState): void {
-    if (device.scheduled) return;
+    if (device.openedEndMs === Infinity) return;
+    // Only a new window can make it due earlier: of those it had, none has become due sooner by a record of the device.
+    this.#due.bring(Math.max(device.openedEndMs, device.lastAppendMs) + this.config.idleMs, device);
+    device.openedEndMs = Infinity;
+  }
+
+  #scheduleAgain(device: DeviceState): void {
     const dueMs = device.silenceDueMs(this.config.idleMs);
-    if (dueMs === Infinity) return;
-    device.scheduled = true;
-    this.#due.push(dueMs, device);
+    if (dueMs !== Infinity) this.#due.bring(dueMs, device);
   }
 
   #closeDue(appendMs: number): void {
     for (let top = this.#due.peek(); top !== undefined && top.dueMs <= appendMs; top = this.#due.peek()) {
       const device = this.#due.pop()!;
-      device.scheduled = false;
       this.#closeSilent(device, appendMs);
-      this.#schedule(device);
+      this.#scheduleAgain(device);
     }
   }
 
@@ -758,8 +762,7 @@ export class Partition {
       const dueMs = top.item.silenceDueMs(this.config.idleMs);
       if (dueMs <= top.dueMs) return dueMs;
       const device = this.#due.pop()!;
-      device.scheduled = false;
-      this.#schedule(device);
+      this.#scheduleAgain(device);
     }
     return Infinity;
   }

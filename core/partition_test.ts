@@ -170,3 +170,20 @@ Deno.test("a record of an unknown version stops the partition with a sentence, a
   assert.equal(prepared.items.length, 1);
   assert.match(prepared.stop ?? "", /record 1 of partition 0 has version "2", this build reads 1/);
 });
+
+Deno.test("a window opened later but ending sooner is closed by silence in its own time", () => {
+  const { append, take } = fold();
+  append(T0, batch(1, [reading(0, T0 + 4 * MINUTE)], { pending_since: T0 }));
+  append(T0 + SECOND, batch(1, [reading(1, T0 + 10 * SECOND)], { pending_since: T0 }));
+  append(T0 + 6 * MINUTE - 1, null, "tick");
+  assert.deepEqual(minutes(take()), []);
+  append(T0 + 6 * MINUTE, null, "tick");
+  assert.deepEqual(minutes(take()), [[0, 1, 0, "silence"]]);
+});
+
+Deno.test("a boot that overlaps another flags a shared name even if it only tells of older times", () => {
+  const { append, take } = fold();
+  append(T0, batch(1, [reading(0, T0), reading(1, T0 + 2 * MINUTE)]));
+  append(T0 + 3 * MINUTE, batch(2, [reading(0, T0 + 20 * SECOND), reading(1, T0 + 50 * SECOND + 1)]));
+  assert.deepEqual(take().devices.map((row) => row.sharedName), [true]);
+});
