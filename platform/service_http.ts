@@ -304,7 +304,7 @@ async function send(
   const second = reader.read();
   if (first.done || await endsAtOnce(second)) {
     const bytes = first.done ? EMPTY : first.value;
-    headers.push("content-length", String(bytes.length));
+    if (!answered.headers.has("content-length")) headers.push("content-length", String(bytes.length));
     response.writeHead(answered.status, headers);
     response.end(bytes);
     return;

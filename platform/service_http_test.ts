@@ -104,6 +104,14 @@ Deno.test("a streamed answer arrives piece by piece", async () => {
   });
 });
 
+Deno.test("a length that the handler states is sent once", async () => {
+  const handler: Handler = () => new Response("12345", { headers: { "content-length": "5" } });
+  await withServer(handler, async ({ port }) => {
+    const answer = await exchange(port, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert.equal(answer.toLowerCase().split("content-length").length - 1, 1);
+  });
+});
+
 Deno.test("HEAD is answered without a body", async () => {
   await withServer(echo, async ({ url }) => {
     const response = await fetch(url, { method: "HEAD" });

@@ -1,0 +1,66 @@
+/** Settings of the service, and what they mean together. Pure. */
+import { flagSetting, integerSetting, type SettingValues, textSetting } from "../core/settings.ts";
+
+export const ingestSettings = {
+  port: integerSetting({
+    env: "ISOTHERM_PORT",
+    unit: "port",
+    min: 0,
+    max: 65_535,
+    fallback: 8086,
+    consequence: "Where ingest listens; 0 takes a free port and prints it.",
+  }),
+  host: textSetting({
+    env: "ISOTHERM_HOST",
+    unit: "address",
+    range: "an IP address",
+    pattern: /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$/,
+    fallback: null,
+    consequence:
+      "The address ingest listens on. Unset: 127.0.0.1, or 0.0.0.0 with `ISOTHERM_LAN` or a key. Anything but loopback " +
+      "needs a key.",
+  }),
+  lan: flagSetting({
+    env: "ISOTHERM_LAN",
+    consequence:
+      "1 opens ingest to the local network, with a key, and prints the address for a board on the desk.",
+  }),
+  key: textSetting({
+    env: "ISOTHERM_KEY",
+    range: "16 to 256 printable characters without blanks",
+    pattern: /^[\x21-\x7e]{16,256}$/,
+    fallback: null,
+    secret: true,
+    consequence:
+      "Requests must carry this key (`Authorization: Bearer KEY` or `X-Api-Key: KEY`); opens ingest.",
+  }),
+} as const;
+
+export interface Door {
+  readonly hostname: string;
+  /** Reachable from other machines. */
+  readonly open: boolean;
+}
+
+const isLoopback = (host: string) => /^127\./.test(host) || host === "::1";
+
+/** Where to listen, or what is wrong with the settings together. */
+export function doorOf(
+  { host, lan, key }: Pick<SettingValues<typeof ingestSettings>, "host" | "lan" | "key">,
+): { readonly kind: "door"; readonly door: Door } | { readonly kind: "problem"; readonly problem: string } {
+  const hostname = host ?? (lan || key !== null ? "0.0.0.0" : "127.0.0.1");
+  const open = !isLoopback(hostname);
+  if (lan && !open) {
+    return {
+      kind: "problem",
+      problem: `ISOTHERM_LAN is set, but ISOTHERM_HOST is ${hostname}: unset one of them`,
+    };
+  }
+  if (open && key === null) {
+    const problem =
+      `ingest on ${hostname} can be reached from other machines: set ISOTHERM_KEY to a secret, or unset ` +
+      "ISOTHERM_LAN and ISOTHERM_HOST";
+    return { kind: "problem", problem };
+  }
+  return { kind: "door", door: { hostname, open } };
+}
