@@ -39,6 +39,10 @@ export class DeviceState {
   readonly ahead: WindowsBySpec;
   /** Cache of windows that the watermark has passed. */
   readonly closed: WindowsBySpec;
+  /** The tumbling window of each spec that was used last; see `currentWindow`. */
+  readonly current: (WindowState | null)[];
+  /** The boot that was used last. */
+  lastBoot: BootState | null = null;
   /** Lower bound of the ends in `open` and `ahead`: below it, a watermark closes nothing. */
   nextEndMs = -Infinity;
 
@@ -54,6 +58,15 @@ export class DeviceState {
     this.open = perSpec(specs);
     this.ahead = perSpec(specs);
     this.closed = perSpec(specs);
+    this.current = new Array(specs).fill(null);
+  }
+
+  /** The window of a tumbling spec that holds `tsMs`, if it was used last and is still open. */
+  currentWindow(spec: number, tsMs: number): WindowState | null {
+    const window = this.current[spec]!;
+    return window !== null && window.closedBy === null && window.startMs <= tsMs && tsMs < window.endMs
+      ? window
+      : null;
   }
 
   /** The open window, made if there is none. */

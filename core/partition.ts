@@ -45,7 +45,7 @@ import {
   type ReleaseRecord,
 } from "./schema.ts";
 import { watermarkAfter } from "./watermark.ts";
-import { lowestStart, type Window, windowOf, windowsOf } from "./windows.ts";
+import { isTumbling, lowestStart, type Window, windowOf, windowsOf } from "./windows.ts";
 
 /** A record with what it was decoded to. */
 type Item =
@@ -164,9 +164,7 @@ export class Partition {
           ahead.remember(row);
           continue;
         }
-        const window = device.openWindow(i, startMs, endMs);
-        window.add(row);
-        if (!row.released) window.everyMs = row.everyMs;
+        addToOpen(device.openWindow(i, startMs, endMs), row);
       }
     });
   }
@@ -369,7 +367,8 @@ export class Partition {
 
   #accept(device: DeviceState, at: Origin, reading: Reading, tsMs: number, index: number): void {
     const sequenced = at.boot !== null && reading.seq !== null;
-    const late = this.#isClosed(device, 0, windowOf(this.config.windows[0]!, tsMs));
+    const late = device.currentWindow(0, tsMs) === null &&
+      this.#isClosed(device, 0, windowOf(this.config.windows[0]!, tsMs));
     if (sequenced && !this.#noteSlot(device, at.boot!, reading.seq!, slotStates.final)) {
       const detail = `its device's ledger is full (${limits.spansPerDeviceMax} spans)`;
       this.#quarantine(device, at, reading, index, { reason: "undecidable", detail });
@@ -398,7 +397,9 @@ export class Partition {
     const specs = this.config.windows;
     for (let i = 0; i < specs.length; i++) {
       const spec = specs[i]!;
-      if (spec.kind === "local_day" || spec.hopMs === spec.sizeMs) {
+      const current = device.currentWindow(i, tsMs);
+      if (current !== null) addToOpen(current, row);
+      else if (isTumbling(spec)) {
         this.#addTo(device, i, windowOf(spec, tsMs), row);
       } else for (const window of windowsOf(spec, tsMs)) this.#addTo(device, i, window, row);
     }
@@ -637,8 +638,8 @@ export class Partition {
       (isPassed(device, endMs) ? this.#closedWindow(device, spec, startMs, endMs, row.appendMs) : undefined);
     if (closed === undefined) {
       const window = device.openWindow(spec, startMs, endMs);
-      window.add(row);
-      if (!row.released) window.everyMs = device.everyMs;
+      addToOpen(window, row);
+      if (isTumbling(this.config.windows[spec]!)) device.current[spec] = window;
       return;
     }
     if (
@@ -784,12 +785,13 @@ export class Partition {
 
   /** Null if the device's ledger can't take another boot. */
   #bootOf(device: DeviceState, number: number, appendMs: number): BootState | null {
-    let boot = device.boots.get(number);
+    let boot = device.lastBoot?.boot === number ? device.lastBoot : device.boots.get(number);
     if (boot === undefined) {
       if (device.boots.size >= limits.bootsPerDeviceMax) return null;
       boot = new BootState(number, appendMs);
       device.boots.set(number, boot);
     }
+    device.lastBoot = boot;
     if (!boot.dirty) {
       boot.dirty = true;
       this.#dirtyBoots.push([device, boot]);
@@ -917,6 +919,11 @@ function sameContent(row: ReadingRow, reading: Reading): boolean {
     row.fault === reading.fault;
 }
 
+function addToOpen(window: WindowState, row: ReadingRow): void {
+  window.add(row);
+  if (!row.released) window.everyMs = row.everyMs;
+}
+
 function noteUnsequenced(device: DeviceState, tsMs: number, appendMs: number): void {
   if (device.unsequencedHighestMs === null || tsMs > device.unsequencedHighestMs) {
     device.unsequencedHighestMs = tsMs;
@@ -993,17 +1000,11 @@ class NeedsOf implements Needs {
       : device.unsequencedHighestMs !== null && tsMs <= device.unsequencedHighestMs;
     const isInvalid = inspectReading(reading, batch.readings.length, appendMs, this.config) !== null;
     if (reading.tsMs !== null && (mayBeKnown || isInvalid)) this.#addSpan(device.device, tsMs, tsMs + 1);
-    if (isInvalid || device.watermarkMs === null) return;
+    // A window that holds an event above the watermark ends above it: the ordinary reading leaves here.
+    if (isInvalid || device.watermarkMs === null || tsMs >= device.watermarkMs) return;
     for (let i = 0; i < this.config.windows.length; i++) {
-      const spec = this.config.windows[i]!;
-      const tumbling = spec.kind === "local_day" || spec.hopMs === spec.sizeMs;
-      // Quick exit for the ordinary reading, whose newest window is still open; a hopping window may start earlier.
-      if (tumbling && isPassedBy(device, windowOf(spec, tsMs))) {
-        this.#addWindow(device, i, windowOf(spec, tsMs));
-      } else if (!tumbling) {
-        for (const window of windowsOf(spec, tsMs)) {
-          if (isPassedBy(device, window)) this.#addWindow(device, i, window);
-        }
+      for (const window of windowsOf(this.config.windows[i]!, tsMs)) {
+        if (isPassed(device, window.endMs)) this.#addWindow(device, i, window);
       }
     }
   }
@@ -1029,5 +1030,3 @@ class NeedsOf implements Needs {
 /** Then a reading may have been refused before for want of room. */
 const isLedgerNearlyFull = (device: DeviceState) =>
   device.spanCount > limits.spansPerDeviceMax / 2 || device.boots.size > limits.bootsPerDeviceMax / 2;
-
-const isPassedBy = (device: DeviceState, window: Window) => isPassed(device, window.endMs);

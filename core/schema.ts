@@ -7,6 +7,7 @@
  */
 import { thousandths, thousandthsOfText } from "./decimal.ts";
 import { limits } from "./limits.ts";
+import { scanBatch } from "./scan.ts";
 
 /** One thing that is wrong: `path` is a JSON pointer, "" the whole. */
 export interface Problem {
@@ -62,8 +63,17 @@ export type Decoded =
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Decodes a record's value. */
+/** Decodes a record's value: by the scanner if it is of the usual kind, else with a close look. */
 export function decodeBatch(value: Uint8Array): Decoded {
+  const batch = scanBatch(value, (index) => {
+    const decoded = decodeBatchClosely(value);
+    return decoded.kind === "batch" ? decoded.batch.rawReading(index) : "";
+  });
+  return batch === null ? decodeBatchClosely(value) : { kind: "batch", batch };
+}
+
+/** Decodes a record's value without the scanner. */
+export function decodeBatchClosely(value: Uint8Array): Decoded {
   let text: string;
   try {
     text = utf8.decode(value);

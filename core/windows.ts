@@ -16,11 +16,16 @@ export function windowOf(spec: WindowSpec, eventMs: number): Window {
   return { startMs, endMs };
 }
 
+/** Whether every event time lies in one window only. */
+export function isTumbling(spec: WindowSpec): boolean {
+  return spec.kind === "local_day" || spec.hopMs === spec.sizeMs;
+}
+
 /** All windows of a spec that hold `eventMs`, latest start first. */
 export function windowsOf(spec: WindowSpec, eventMs: number): Window[] {
   const last = windowOf(spec, eventMs);
   const all = [last];
-  if (spec.kind === "local_day" || spec.hopMs === spec.sizeMs) return all;
+  if (spec.kind === "local_day" || isTumbling(spec)) return all;
   for (let startMs = last.startMs - spec.hopMs; startMs + spec.sizeMs > eventMs; startMs -= spec.hopMs) {
     all.push({ startMs, endMs: startMs + spec.sizeMs });
   }
