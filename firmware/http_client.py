@@ -1,0 +1,160 @@
+"""One HTTP/1.1 request at a time over a connection that is kept; every wait has a deadline, every buffer a bound."""
+import errno
+import select
+import socket
+from waiting import Deadline, POLLIN, POLLOUT, until_ready
+
+_HEAD_BYTES_MAX = 2048
+_BODY_BYTES_MAX = 8192
+_CONNECT_MS = 10000
+_ANSWER_MS = 15000
+_CHUNK_BYTES = 512
+
+
+class Closed(OSError):
+    """The kept connection had ended before a byte of an answer came."""
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class HttpClient:
+    """resolver: see dns_client.py; wrap(sock, host) makes a TLS socket, None for plain HTTP."""
+
+    def __init__(self, host, port, resolver, uptime_ms, wrap=None):
+        self._host = host
+        self._port = port
+        self._resolver = resolver
+        self._uptime_ms = uptime_ms
+        self._wrap = wrap
+        self._address = None
+        self._raw = self._sock = self._poller = None
+        self._buf = bytearray(_CHUNK_BYTES)
+
+    async def request(self, method, path, headers, body):
+        """headers: text of extra header lines; body: bytes. Returns an Answer; raises OSError."""
+        if self._sock:
+            try:
+                return await self._exchange(method, path, headers, body)
+            except Closed:
+                pass  # the server had closed the kept connection: once more on a new one
+        await self._connect()
+        return await self._exchange(method, path, headers, body)
+
+    def close(self):
+        if self._raw:
+            try:
+                self._poller.unregister(self._raw)
+            except (KeyError, OSError):
+                pass
+            self._sock.close()
+            if self._sock is not self._raw:
+                self._raw.close()
+        self._raw = self._sock = self._poller = None
+
+    async def _connect(self):
+        self.close()
+        try:
+            if not self._address:
+                self._address = await self._resolver.resolve(self._host)
+            self._raw = self._sock = socket.socket()
+            self._poller = select.poll()
+            self._raw.setblocking(False)
+            try:
+                self._raw.connect((self._address, self._port))
+            except OSError as error:
+                if error.errno != errno.EINPROGRESS:
+                    raise
+            self._poller.register(self._raw, POLLOUT)
+            await until_ready(self._poller, Deadline(self._uptime_ms, _CONNECT_MS))
+            if self._wrap:
+                self._sock = self._wrap(self._raw, self._host)
+        except OSError:
+            self._address = None  # it may have moved
+            self.close()
+            raise
+
+    async def _exchange(self, method, path, headers, body):
+        deadline = Deadline(self._uptime_ms, _ANSWER_MS)
+        head = "%s %s HTTP/1.1\r\nhost: %s:%d\r\n%scontent-length: %d\r\n\r\n"
+        head %= (method, path, self._host, self._port, headers, len(body))
+        try:
+            await self._send(memoryview(head.encode()), deadline)
+            await self._send(body, deadline)
+            answer, keep = await self._receive(deadline)
+        except OSError:
+            self.close()
+            raise
+        if not keep:
+            self.close()
+        return answer
+
+    async def _send(self, data, deadline):
+        self._poller.modify(self._raw, POLLOUT)
+        while len(data):
+            await until_ready(self._poller, deadline)
+            try:
+                sent = self._sock.write(data) if self._sock is not self._raw else self._sock.send(data)
+            except OSError as error:
+                if error.errno == errno.EAGAIN:
+                    continue
+                raise Closed(error.errno)
+            data = data[sent or 0 :]
+            deadline.check()
+
+    async def _receive(self, deadline):
+        self._poller.modify(self._raw, POLLIN)
+        data = bytearray()
+        end = -1
+        while end < 0:
+            if not await self._more(data, deadline):
+                raise Closed(errno.ECONNRESET) if not data else OSError(errno.EIO)
+            end = data.find(b"\r\n\r\n")
+            if end < 0 and len(data) > _HEAD_BYTES_MAX:
+                raise OSError(errno.EIO)
+        status, headers = parse_head(bytes(data[:end]))
+        body = data[end + 4 :]
+        length = headers.get("content-length")
+        if length is None or not length.isdigit() or int(length) > _BODY_BYTES_MAX:
+            return Answer(status, headers, b""), False  # the status says enough; the connection goes
+        length = int(length)
+        while len(body) < length:
+            if not await self._more(body, deadline):
+                raise OSError(errno.EIO)
+        return Answer(status, headers, bytes(body[:length])), headers.get("connection", "").lower() != "close"
+
+    async def _more(self, data, deadline):
+        """Appends what has come; False at the end of the stream."""
+        while True:
+            await until_ready(self._poller, deadline)
+            try:
+                count = self._sock.readinto(self._buf)
+            except OSError as error:
+                if error.errno != errno.EAGAIN:
+                    raise
+                count = None
+            if count is not None:
+                data.extend(memoryview(self._buf)[:count])
+                return count > 0
+            deadline.check()
+
+
+def parse_head(head):
+    """(status, headers in lower case) of the bytes before the blank line; raises OSError when it isn't HTTP."""
+    try:
+        lines = head.decode().split("\r\n")
+        version, status = lines[0].split(" ", 2)[:2]
+        status = int(status)
+    except ValueError:
+        raise OSError(errno.EIO)
+    if not version.startswith("HTTP/1.") or not 100 <= status <= 599:
+        raise OSError(errno.EIO)
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    return status, headers

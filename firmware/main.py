@@ -1,0 +1,114 @@
+"""Isotherm's board: a DHT22 on a grid, a backlog in flash, HTTP. Puts the parts together; the only file that touches
+machine, network and the clock."""
+import asyncio
+import machine
+import network
+import os
+import struct
+import time
+
+import dht22
+import settings as settings_file
+from backlog import Backlog
+from backoff import Backoff
+from clock_sync import ClockSync
+from dns_client import Resolver
+from flash_ring import FlashRing
+from http_client import HttpClient
+from lost_spans import LostSpans
+from pending import Pending
+from sampler import Sampler
+from status import say
+from time_source import TimeSource
+from uploader import Uploader
+from uptime import Uptime
+from wifi_link import WifiLink
+
+SEGMENTS_MAX = 256  # of one flash block and 200 slots each: 28 h at 2 s, 5.9 days at 10 s, in half of a 2 MiB file system
+WATCHDOG_MS = 60000
+
+_CAUSES = {
+    machine.PWRON_RESET: "power",
+    machine.HARD_RESET: "hard",
+    machine.WDT_RESET: "watchdog",
+    machine.DEEPSLEEP_RESET: "deep_sleep",
+    machine.SOFT_RESET: "soft",
+}
+_WIFI_REASONS = {
+    network.STAT_WRONG_PASSWORD: "the password is wrong: check wifi_key in settings.json",
+    network.STAT_NO_AP_FOUND: "the network was not found: check wifi_ssid in settings.json (2.4 GHz only)",
+    network.STAT_HANDSHAKE_TIMEOUT: "the handshake timed out: wifi_key may be wrong, or the signal too weak",
+    network.STAT_ASSOC_FAIL: "the access point refused: is it full, or filtering?",
+    network.STAT_BEACON_TIMEOUT: "the access point has gone silent",
+}
+
+
+def random_below(bound):
+    """A number from the chip's own source, 0 <= n < bound <= 65536."""
+    return struct.unpack("<I", os.urandom(4))[0] % bound
+
+
+def boot_number():
+    """53 random bits, as many as every JSON reader keeps."""
+    return struct.unpack("<Q", os.urandom(8))[0] >> 11
+
+
+def name_of_chip():
+    return "esp32-" + "".join("%02x" % byte for byte in machine.unique_id())
+
+
+def make_tls(ca_file):
+    """Wraps a socket after checking the server's certificate against ca_file (DER or PEM)."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with open(ca_file, "rb") as file:
+        context.load_verify_locations(cadata=file.read())
+    return lambda sock, host: context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+
+
+async def run(settings):
+    uptime = Uptime(time.ticks_ms, time.ticks_diff)
+    ring = FlashRing("/ring", SEGMENTS_MAX)
+    previous, tail = ring.recover()
+    boot = boot_number()
+    lost = LostSpans("/lost.json")
+    backlog = Backlog(ring, Pending(tail), lost, boot, previous, uptime.ms())
+    device = settings["device"] or name_of_chip()
+    say("boot", ("device", device), ("boot", boot), ("cause", _CAUSES.get(machine.reset_cause(), "unknown")))
+
+    secure, host, port, path = settings_file.split_url(settings["ingest_url"])
+    wlan = network.WLAN(network.STA_IF)
+    link = WifiLink(wlan, settings["wifi_ssid"], settings["wifi_key"], _WIFI_REASONS, uptime.ms)
+    resolver = Resolver(link.name_server, random_below, uptime.ms)
+    wrap = make_tls(settings["tls_ca_file"]) if secure else None
+    client = HttpClient(host, port, resolver, uptime.ms, wrap)
+    web = HttpClient(host, port, resolver, uptime.ms, wrap)
+    clock = ClockSync()
+    stored = asyncio.Event()
+    every_ms = settings["every_ms"]
+    uploader = Uploader(
+        device, every_ms, settings["key"], path, client, backlog, lost, clock, link,
+        Backoff(random_below), uptime.ms, stored, machine.reset,
+    )
+    times = TimeSource(settings["ntp_host"], path, resolver, web, clock, link, uptime.ms, uploader.learn)
+    pin = machine.Pin(settings["sensor_pin"], machine.Pin.OPEN_DRAIN, machine.Pin.PULL_UP)
+    sensor = dht22.Sensor(lambda frame: machine.dht_readinto(pin, frame))
+    watchdog = machine.WDT(timeout=WATCHDOG_MS)
+    sampler = Sampler(sensor, backlog, clock, uptime.ms, every_ms, watchdog.feed, stored)
+    await asyncio.gather(link.run(), times.run(), uploader.run(), sampler.run())
+
+
+def main():
+    settings, problems = settings_file.load("/settings.json")
+    for problem in problems:
+        say("settings", ("problem", problem))
+    if problems:
+        say("stopped", ("why", "correct settings.json, then press reset"))
+        while True:
+            time.sleep(60)
+    asyncio.run(run(settings))
+
+
+main()

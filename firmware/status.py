@@ -1,0 +1,28 @@
+"""One line of JSON on the serial port for everything that a person or a tool may want to know."""
+
+
+def _json(value):
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return "%d" % value
+    if isinstance(value, Decimal):
+        return value.text
+    return '"%s"' % str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+
+
+class Decimal:
+    """A number that is text already."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+def say(event, *fields):
+    """fields: pairs of name and value."""
+    parts = ['{"event":"%s"' % event]
+    for name, value in fields:
+        parts.append(',"%s":%s' % (name, _json(value)))
+    print("".join(parts) + "}")

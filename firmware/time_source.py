@@ -1,0 +1,79 @@
+"""Asks NTP as soon as there is a network, then every hour; without NTP, the Date of any HTTP answer is a start."""
+import asyncio
+import ntp_client
+from status import say
+
+_HOUR_MS = 3600000
+_RETRY_MS = 5000
+_LONGEST_RETRY_MS = 600000
+_CHECK_MS = 100
+_NTP_TRIES = 2  # before the web server is asked
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def days_before(year, month, day):
+    """Days from 1970-01-01 to a date (proleptic Gregorian; the algorithm counts years from March)."""
+    year -= month <= 2
+    era = year // 400
+    year_of_era = year - era * 400
+    day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719468
+
+
+def http_date_ms(text):
+    """Unix milliseconds of an HTTP date (RFC 9110: "Sun, 06 Nov 1994 08:49:37 GMT"), or None; the middle of its second."""
+    parts = text.split(" ")
+    try:
+        _, day, month, year, clock = parts[:5]
+        hour, minute, second = [int(part) for part in clock.split(":")]
+        days = days_before(int(year), _MONTHS.index(month) + 1, int(day))
+    except ValueError:
+        return None
+    return ((days * 24 + hour) * 60 + minute) * 60000 + second * 1000 + 500
+
+
+class TimeSource:
+    """learn(unix_ms, uptime_ms, from_ntp): see uploader.py."""
+
+    def __init__(self, host, path, resolver, client, clock, link, uptime_ms, learn):
+        self._host = host
+        self._path = path
+        self._resolver = resolver
+        self._client = client
+        self._clock = clock
+        self._link = link
+        self._uptime_ms = uptime_ms
+        self._learn = learn
+
+    async def run(self):
+        failures = 0
+        while True:
+            while not self._link.up():
+                await asyncio.sleep_ms(_CHECK_MS)
+            if await self._ask_ntp():
+                failures = 0
+                await asyncio.sleep_ms(_HOUR_MS)
+                continue
+            failures += 1
+            if failures >= _NTP_TRIES and not self._clock.known():
+                await self._ask_web()
+            await asyncio.sleep_ms(min(_LONGEST_RETRY_MS, _RETRY_MS << min(failures, 7)))
+
+    async def _ask_ntp(self):
+        if not self._host:
+            return False
+        try:
+            address = await self._resolver.resolve(self._host)
+            unix_ms, at_ms = await ntp_client.ask(address, self._uptime_ms)
+        except OSError:
+            say("ntp", ("why", "%s does not answer" % self._host))
+            return False
+        self._learn(unix_ms, at_ms, True)
+        return True
+
+    async def _ask_web(self):
+        try:
+            answer = await self._client.request("GET", self._path, "", b"")
+        except OSError:
+            return
+        self._learn(http_date_ms(answer.headers.get("date", "")))

@@ -1,0 +1,139 @@
+"""Sends the backlog: the newest slots first when there is one, then the oldest, freed only by a 2xx."""
+import asyncio
+import errno
+import json
+from batch import Body, READINGS_MAX
+from clock_sync import FIRST, REBOOT
+from records import SYNCED
+from status import say
+
+_FIRST_CREDIT = 16  # until ingest has told how many readings it takes
+_IDLE_MS = 1000
+_REFUSED = (400, 415, 422)  # this batch will never be taken
+_DOORS = {401: "the key in settings.json is missing or wrong", 403: "the key in settings.json is not allowed"}
+
+
+class Uploader:
+    """link.up() tells whether to try; stored is the sampler's Event; every wait of a failure comes from backoff."""
+
+    def __init__(self, device, every_ms, key, path, client, backlog, lost, clock, link, backoff, uptime_ms, stored, restart):
+        self._device = device
+        self._every_ms = every_ms
+        self._path = path
+        self._headers = "content-type: application/json\r\n"
+        if key:
+            self._headers += "authorization: Bearer %s\r\n" % key
+        self._client = client
+        self._backlog = backlog
+        self._lost = lost
+        self._clock = clock
+        self._link = link
+        self._backoff = backoff
+        self._uptime_ms = uptime_ms
+        self._stored = stored
+        self._restart = restart
+        self._credit = _FIRST_CREDIT
+        self._body = Body()
+        self._sent = 0
+
+    async def run(self):
+        while True:
+            wait_ms = await self._step()
+            if wait_ms is None:
+                await self._stored.wait()
+                self._stored.clear()
+            elif wait_ms:
+                await asyncio.sleep_ms(wait_ms)
+
+    async def _step(self):
+        """One request. Returns how long to wait before the next one; None: until the next slot."""
+        if not self._link.up():
+            self._client.close()
+            return _IDLE_MS
+        limit = max(1, min(self._credit, READINGS_MAX))
+        selection = await self._backlog.fresh(limit) or self._report() or await self._backlog.oldest(limit)
+        if not selection:
+            return None
+        lost = self._lost.of(selection.boot)
+        since = await self._backlog.pending_since(selection)
+        self._body.write(self._device, self._every_ms, selection, selection.quality == SYNCED, since, lost)
+        try:
+            answer = await self._client.request("POST", self._path, self._headers, self._body.bytes())
+        except OSError as error:
+            return self._failed(0, "no_answer", _name_of(error))
+        return self._judge(answer, selection, lost)
+
+    def _report(self):
+        """Lost slots of a boot of which nothing else is left to send."""
+        for boot in self._lost.boots():
+            if not self._backlog.holds(boot):
+                return self._backlog.report(boot)
+        return None
+
+    def _judge(self, answer, selection, lost):
+        status = answer.status
+        if 200 <= status < 300:
+            return self._accepted(answer, selection, lost)
+        if status == 413 and len(selection.slots) > 1:
+            self._credit = max(1, len(selection.slots) // 2)
+            return 0
+        if status in _REFUSED or status == 413:
+            return self._refused(answer, selection)
+        retry_ms = _retry_after_ms(answer.headers.get("retry-after", ""))
+        return self._failed(retry_ms, "not_accepted", _DOORS.get(status, "HTTP %d" % status))
+
+    def _accepted(self, answer, selection, lost):
+        told = _json_of(answer)
+        if told is None:
+            return self._failed(0, "not_ingest", "a 2xx without JSON: is this a captive portal?")
+        self._backoff.succeeded()
+        self._backlog.acknowledge(selection)
+        self._lost.reported(lost)
+        self._sent += len(selection.slots)
+        credit = told.get("credit")
+        if isinstance(credit, int) and credit >= 1:
+            self._credit = credit
+        self.learn(told.get("now"))
+        return 0
+
+    def _refused(self, answer, selection):
+        if "problem+json" not in answer.headers.get("content-type", ""):
+            return self._failed(0, "not_ingest", "HTTP %d that is not ingest's: is there a proxy?" % answer.status)
+        say("refused", ("status", answer.status), ("slots", len(selection.slots)), ("why", answer.body.decode()[:200]))
+        self._backlog.refuse(selection)
+        return 0
+
+    def _failed(self, retry_ms, event, why):
+        wait_ms = self._backoff.failed(retry_ms)
+        say(event, ("why", why), ("retry_ms", wait_ms), ("pending", self._backlog.size()))
+        return wait_ms
+
+    def learn(self, unix_ms, uptime_ms=None, from_ntp=False):
+        """A time of day from an answer, or from NTP."""
+        if not isinstance(unix_ms, int):
+            return
+        now_ms = self._uptime_ms()
+        outcome = self._clock.learn(unix_ms, now_ms if uptime_ms is None else uptime_ms, from_ntp)
+        if outcome == REBOOT:
+            say("clock_ahead", ("why", "the clock was more than a minute ahead: starting a new boot"))
+            self._restart()
+        elif outcome == FIRST:
+            self._backlog.anchor(self._clock.offset_ms, now_ms)
+            say("clock", ("unix_ms", self._clock.unix_ms(now_ms)), ("source", "ntp" if from_ntp else "http"))
+            self._stored.set()
+
+
+def _json_of(answer):
+    try:
+        told = json.loads(answer.body)
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _retry_after_ms(text):
+    return int(text) * 1000 if text.isdigit() and len(text) < 8 else 0
+
+
+def _name_of(error):
+    return errno.errorcode.get(error.errno, "error %s" % error.errno) if error.errno is not None else "error"
