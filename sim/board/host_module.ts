@@ -1,0 +1,99 @@
+/**
+ * The Python module `host`, which the shims are written on. Integers cross as 32 bits; bytes cross as addresses in the
+ * interpreter's memory and are read or filled before anything waits.
+ */
+import { errno } from "./errno.ts";
+import type { BoardHost, ResetCause } from "./host.ts";
+import { anyReady, type MicroPythonProgram } from "./micropython_program.ts";
+import type { Realm } from "./realm.ts";
+
+/** MicroPython's `machine.*_RESET` on the ESP32. */
+const numberOfCause: Readonly<Record<ResetCause, number>> = {
+  power: 1,
+  hard: 2,
+  watchdog: 3,
+  deepSleep: 4,
+  soft: 5,
+};
+const causeOfNumber: Readonly<Record<number, ResetCause>> = { 2: "hard", 5: "soft" };
+
+export function hostModule(host: BoardHost, realm: Realm, program: MicroPythonProgram): object {
+  const registered = new Map<number, number>();
+  const bytesAt = (address: number, length: number) => realm.bytes().slice(address, address + length);
+  const fill = (address: number, received: Uint8Array | number) => {
+    if (typeof received === "number") return received;
+    realm.bytes().set(received, address);
+    return received.length;
+  };
+  return {
+    block: (ms: number, socket: number, events: number) =>
+      program.block(ms, socket, events, () => anyReady(host, registered)),
+    crashed: (text: string) => program.crashed(text),
+    ...clockAndPower(host, bytesAt),
+    ...pins(host, fill),
+    ...radio(host),
+    random32: () => host.entropy.uint32() | 0,
+    flash_capacity: () => host.flash.capacityBytes,
+    flash_used: () => host.flash.usedBytes(),
+    // sockets
+    resolve: (name: string) => host.sockets.resolve(name) ?? "",
+    open: (datagram: number) => host.sockets.open(datagram ? "datagram" : "stream"),
+    connect: (id: number, name: string, port: number) => host.sockets.connect(id, name, port),
+    error: (id: number) => host.sockets.error(id),
+    ready: (id: number, events: number) => host.sockets.ready(id, events),
+    send: (id: number, address: number, length: number) => host.sockets.send(id, bytesAt(address, length)),
+    send_to: (id: number, address: number, length: number, name: string, port: number) =>
+      host.sockets.sendTo(id, bytesAt(address, length), name, port),
+    receive: (id: number, address: number, length: number) => fill(address, host.sockets.receive(id, length)),
+    close: (id: number) => {
+      registered.delete(id);
+      host.sockets.close(id);
+    },
+    poll_set: (id: number, events: number) => void registered.set(id, events),
+    poll_remove: (id: number) => void registered.delete(id),
+    poll_any: () => anyReady(host, registered),
+  };
+}
+
+function clockAndPower(host: BoardHost, bytesAt: (address: number, length: number) => Uint8Array): object {
+  return {
+    rtc: () => host.clock.rtcSeconds(),
+    rtc_set: (seconds: number) => host.clock.setRtcSeconds(seconds),
+    rtc_memory: () =>
+      [...host.power.memory.read()].map((byte) => byte.toString(16).padStart(2, "0")).join(""),
+    rtc_memory_set: (address: number, length: number) => host.power.memory.write(bytesAt(address, length)),
+    unique_id: () => host.power.uniqueId,
+    cause: () => numberOfCause[host.power.cause],
+    reset: (cause: number) => host.power.reset(causeOfNumber[cause] ?? "hard"),
+    deep_sleep: (ms: number) => host.power.deepSleep(ms),
+    watchdog: (ms: number) => host.power.startWatchdog(ms),
+    feed: () => host.power.feedWatchdog(),
+  };
+}
+
+function pins(host: BoardHost, fill: (address: number, bytes: Uint8Array) => number): object {
+  return {
+    pin_write: (pin: number, level: number) => host.pins.write(pin, level === 0 ? 0 : 1),
+    pin_read: (pin: number) => host.pins.read(pin),
+    /** 0, or the error that the C routine raises. */
+    dht: (pin: number, address: number) => {
+      const frame = host.pins.readDht(pin);
+      if (frame === null) return errno.ETIMEDOUT;
+      fill(address, frame);
+      return 0;
+    },
+  };
+}
+
+function radio(host: BoardHost): object {
+  return {
+    wlan_active: (on: number) => {
+      if (on >= 0) host.radio.setActive(on === 1);
+      return host.radio.active();
+    },
+    wlan_join: (ssid: string, key: string) => host.radio.join(ssid, key),
+    wlan_leave: () => host.radio.leave(),
+    wlan_status: () => host.radio.status(),
+    wlan_address: () => host.radio.address(),
+  };
+}

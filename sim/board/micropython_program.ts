@@ -1,0 +1,257 @@
+/**
+ * A boot of MicroPython on the chip: a new interpreter, the shims, the files of the flash, then `main`.
+ *
+ * Python takes no virtual time; only `block` does, the one host function that suspends. An event that wakes Python lasts
+ * until Python blocks again, so that the scheduler's order is the only order.
+ */
+import { assert } from "../../core/assert.ts";
+import type { Program } from "./board.ts";
+import { type Collect, makeCollectorFactory } from "./collector.ts";
+import { PowerLost } from "./flash.ts";
+import type { Flash } from "./flash.ts";
+import { hookFlash, restoreFiles } from "./flash_hooks.ts";
+import { type BoardHost, poll } from "./host.ts";
+import { hostModule } from "./host_module.ts";
+import { createRealm, type Realm, type WasmFunction } from "./realm.ts";
+import { loadShims, type Shims } from "./shims.ts";
+import type { Planned } from "../scheduler.ts";
+
+/** The firmware makes no progress: it calls the host again and again without waiting. */
+export class Stuck extends Error {
+  override name = "Stuck";
+}
+
+/** The firmware's main program came to an end, which it never should. */
+export class FirmwareEnded extends Error {
+  override name = "FirmwareEnded";
+}
+
+/** Polls of the clock at one instant that are free; each further one costs 1 ms, so busy waits end. */
+const FREE_CLOCK_POLLS = 200;
+/** Host calls at one instant before the firmware counts as {@link Stuck}. The busiest honest instant has some 2,000. */
+const CALLS_PER_INSTANT_MAX = 300_000;
+/** Collections: one in so many safe points. Results don't depend on it. */
+const SAFE_POINTS_PER_COLLECTION = 64;
+/** `block`'s third argument where no C function is below and garbage may be collected (see collector.ts). */
+const SAFE_POINT = 1;
+
+export interface MicroPythonOptions {
+  /** Collect at every n-th safe point (default 64). */
+  readonly safePointsPerCollection?: number;
+  /** What runs instead of `main` (default: import main). */
+  readonly entry?: string;
+  /** Called when the interpreter is up, before the entry; for tools that want to look inside. */
+  readonly onRealm?: (realm: Realm) => void;
+}
+
+/** What all boots share: compiled once. */
+export interface MicroPythonRuntime {
+  makeProgram(options?: MicroPythonOptions): MicroPythonProgram;
+}
+
+const ENTRY = `
+try:
+    __import__('main')
+except SystemExit:
+    pass
+except BaseException as error:
+    import sys
+    sys.print_exception(error)
+    host.crashed(repr(error))
+`;
+
+/** Compiles the interpreter and finds what the collector needs (some 100 ms). */
+export async function loadMicroPythonRuntime(): Promise<MicroPythonRuntime> {
+  const makeCollector = await makeCollectorFactory();
+  const shims = loadShims();
+  return { makeProgram: (options = {}) => new MicroPythonProgram(makeCollector, shims, options) };
+}
+
+export class MicroPythonProgram implements Program {
+  failure: Error | null = null;
+  /** Collections so far. */
+  collectionCount = 0;
+  /** Times that Python has waited so far: the points at which a power cut can fall besides flash operations. */
+  blockCount = 0;
+  readonly #makeCollector: (realm: Realm) => Collect;
+  readonly #shims: Shims;
+  readonly #options: MicroPythonOptions;
+  #host: BoardHost | null = null;
+  #realm: Realm | null = null;
+  #collect: Collect = () => {};
+  /** Resolves the event that Python runs in: it has blocked again, or ended. */
+  #rest: (() => void) | null = null;
+  /** Rejects Python's wait: the power goes. */
+  #abort: (() => void) | null = null;
+  #suspended: Promise<void> | undefined;
+  #clockPolls = 0;
+  #calls = 0;
+  /** Milliseconds that busy waiting has run ahead of the scheduler; the next waits are shorter by them. */
+  #aheadMs = 0;
+  #safePoints = 0;
+
+  constructor(makeCollector: (realm: Realm) => Collect, shims: Shims, options: MicroPythonOptions) {
+    this.#makeCollector = makeCollector;
+    this.#shims = shims;
+    this.#options = options;
+  }
+
+  /** Bytes of memory that the interpreter has now. */
+  get memoryBytes(): number {
+    return this.#realm?.memory.buffer.byteLength ?? 0;
+  }
+
+  async start(host: BoardHost): Promise<void> {
+    this.#host = host;
+    const realm = await createRealm({
+      nowMs: () => host.clock.rtcSeconds() * 1000,
+      ticksMs: () => this.#ticksMs(),
+      random: host.entropy,
+      output: (bytes) => host.serial.write(bytes),
+      suspending: () => this.#takeSuspended(),
+      wrapImports: (imports, realmOf) => {
+        this.#countCalls(imports.env);
+        hookFlash(imports, realmOf, host.flash as Flash);
+      },
+    });
+    if (this.#host === null) return;
+    this.#realm = realm;
+    this.#collect = this.#makeCollector(realm);
+    realm.files.mkdir("/.sim");
+    for (const [name, code] of this.#shims.modules) realm.files.writeFile(`/.sim/${name}`, code);
+    restoreFiles(realm, host.flash as Flash);
+    realm.registerModule("host", hostModule(host, realm, this));
+    realm.runNow(this.#shims.boot);
+    this.#options.onRealm?.(realm);
+    await this.#enter(() => realm.run(this.#options.entry ?? ENTRY));
+  }
+
+  end(): void {
+    this.#host = null;
+    this.#realm = null;
+    const abort = this.#abort;
+    this.#abort = null;
+    abort?.();
+    this.#settle();
+  }
+
+  /** Told by the entry: an exception reached the top. */
+  crashed(text: string): void {
+    this.failure = new FirmwareEnded(`the firmware ended with ${text}`);
+  }
+
+  /**
+   * Waits `ms` (−1: for ever), or until socket `socket` (−1: any that is registered; 0: none) is ready for `events`.
+   * Without a socket, `events` tells whether this is a safe point.
+   */
+  block(ms: number, socket: number, events: number, anyReady: () => boolean): void {
+    const host = this.#host;
+    assert(host !== null, "only a running board blocks");
+    this.blockCount++;
+    this.#clockPolls = this.#calls = 0;
+    const fromMs = host.clock.ticksMs();
+    this.#suspended = new Promise((resolve, reject) => {
+      let timer: Planned | null = null;
+      const stop = () => {
+        timer?.cancel();
+        host.sockets.watch(null);
+        this.#abort = null;
+      };
+      const wake = (): Promise<void> | void => {
+        if (this.#abort === null || this.#host !== host) return;
+        stop();
+        this.#aheadMs = Math.max(0, this.#aheadMs - (host.clock.ticksMs() - fromMs));
+        if (socket === 0 && events === SAFE_POINT) this.#collectSometimes();
+        const rest = this.#untilRest();
+        resolve();
+        return rest;
+      };
+      this.#abort = () => {
+        stop();
+        reject(new PowerLost("power cut while waiting"));
+      };
+      if (ms >= 0) timer = host.clock.wake(this.#aheadMs + ms, wake);
+      if (socket === 0) return;
+      const isReady = () => socket < 0 ? anyReady() : host.sockets.ready(socket, events) !== 0;
+      host.sockets.watch(() => {
+        if (!isReady()) return;
+        host.sockets.watch(null);
+        host.clock.wake(0, wake);
+      });
+    });
+    this.#settle();
+  }
+
+  /** Enters Python; resolves when it waits, or has ended. */
+  #enter(run: () => Promise<void>): Promise<void> {
+    const rest = this.#untilRest();
+    const host = this.#host;
+    run().then(
+      () =>
+        this.failure ??= this.#host === host ? new FirmwareEnded("the firmware's main program ended") : null,
+      (error) => {
+        if (!(error instanceof PowerLost)) {
+          this.failure ??= error instanceof Error ? error : new Error(String(error));
+        }
+      },
+    ).then(() => this.#settle());
+    return rest;
+  }
+
+  #untilRest(): Promise<void> {
+    return new Promise((resolve) => this.#rest = resolve);
+  }
+
+  #settle(): void {
+    const rest = this.#rest;
+    this.#rest = null;
+    rest?.();
+  }
+
+  #takeSuspended(): Promise<void> | undefined {
+    const suspended = this.#suspended;
+    this.#suspended = undefined;
+    return suspended;
+  }
+
+  #collectSometimes(): void {
+    if (++this.#safePoints % (this.#options.safePointsPerCollection ?? SAFE_POINTS_PER_COLLECTION) !== 0) {
+      return;
+    }
+    this.#collect();
+    this.collectionCount++;
+  }
+
+  #ticksMs(): number {
+    this.#count();
+    if (++this.#clockPolls > FREE_CLOCK_POLLS) this.#aheadMs++;
+    return (this.#host?.clock.ticksMs() ?? 0) + this.#aheadMs;
+  }
+
+  #countCalls(env: Record<string, WasmFunction>): void {
+    for (const name of ["call0", "call1", "call2", "calln"]) {
+      const call = env[name] as WasmFunction;
+      env[name] = (...args) => {
+        this.#count();
+        return call(...args);
+      };
+    }
+  }
+
+  /** Throws out of a raw import: Python can't catch that, not even with `except BaseException`. */
+  #count(): void {
+    if (++this.#calls <= CALLS_PER_INSTANT_MAX) return;
+    this.failure = new Stuck(
+      `${this.#calls} calls at ${this.#host?.clock.ticksMs()} ms of the boot without waiting: the firmware hangs`,
+    );
+    throw this.failure;
+  }
+}
+
+/** True when some registered socket is ready; the poll registry of `host_module.ts` asks. */
+export function anyReady(host: BoardHost, registered: ReadonlyMap<number, number>): boolean {
+  for (const [id, events] of registered) {
+    if (host.sockets.ready(id, events | poll.error | poll.hangUp) !== 0) return true;
+  }
+  return false;
+}
