@@ -17,7 +17,6 @@ export { digestLine, digestOf, digestText } from "./oracle/digest.ts";
 
 const NAMELESS = "";
 const TIME_MIN = Date.UTC(2015, 0, 1);
-const SHARED_OVERLAP_MS = 30_000;
 const QUARANTINED_PER_DAY_MAX = 1_000;
 const DAY_MS = 86_400_000;
 
@@ -57,7 +56,7 @@ interface Device {
   readonly bootTimes: Map<number, { firstMs: number; lastMs: number }>;
   readonly arrivals: types.OracleArrivals;
   inLog: number;
-  lastAppendMs: number | null;
+  lastAppendMs: number;
   highestMs: number | null;
   pendingSinceMs: number | null;
   watermarkMs: number | null;
@@ -110,7 +109,7 @@ class Oracle {
     this.#appendMs = Math.max(this.#appendMs, record.appendMs);
     this.#closeSilent();
     if (kind === "batch") this.#takeBatch(record);
-    if (kind === "owner") this.#epoch = record.offset;
+    if (kind === "owner") this.#takeOwner(record);
     if (kind === "device") this.#takeDeviceRecord(record);
     if (kind === "release") this.#takeRelease(record);
   }
@@ -131,7 +130,7 @@ class Oracle {
       readings: devices.flatMap((device) => device.accepted),
       quarantined: devices.flatMap((device) => device.quarantined),
       released: this.#released,
-      devices: devices.map(deviceOf),
+      devices: devices.map((device) => deviceOf(device, this.#config.outOfOrderMs)),
       boots: devices.flatMap((device) => device.ledger.boots(device.name)),
     };
   }
@@ -139,7 +138,7 @@ class Oracle {
   #device(name: string): Device {
     let device = this.#devices.get(name);
     if (device === undefined) {
-      device = newDevice(name);
+      device = newDevice(name, this.#appendMs);
       this.#devices.set(name, device);
     }
     return device;
@@ -149,7 +148,7 @@ class Oracle {
   #closeSilent(): void {
     for (const device of this.#devices.values()) {
       for (const window of device.windows.values()) {
-        const quietSinceMs = Math.max(window.span.endMs, device.lastAppendMs ?? -Infinity);
+        const quietSinceMs = Math.max(window.span.endMs, device.lastAppendMs);
         if (window.closedBy === null && this.#appendMs >= quietSinceMs + this.#config.idleMs) {
           window.closedBy = "silence";
         }
@@ -170,18 +169,21 @@ class Oracle {
       return;
     }
     device.lastAppendMs = this.#appendMs;
+    device.retired = false;
     if (batch.everyMs !== null) device.everyMs = batch.everyMs;
     const alone = batch.readings.length === 1;
     const { boot, synced } = batch;
+    const noted = boot !== null && device.ledger.note(boot);
     // Lateness is judged against the state before the batch, identity also against what stands before in it.
     const watermarkMs = device.watermarkMs;
     batch.readings.forEach((said, index) => {
       const place = { device, boot, synced, released: false, alone, offset: record.offset, index };
       this.#count(said, place, watermarkMs);
     });
-    if (boot !== null) { for (const { from, to } of batch.lost) device.ledger.mark(boot, from, to, "lost"); }
-    if (boot !== null && batch.previous !== null) {
-      device.ledger.mark(batch.previous.boot, 0, batch.previous.slots - 1, "missing");
+    if (noted) { for (const { from, to } of batch.lost) device.ledger.lose(boot, from, to); }
+    const { previous } = batch;
+    if (noted && previous !== null && previous.slots > 0 && device.ledger.note(previous.boot)) {
+      device.ledger.mark(previous.boot, 0, previous.slots - 1, "missing");
     }
     this.#advance(device, batch);
   }
@@ -220,7 +222,9 @@ class Oracle {
         this.#keep(reading, place, watermarkMs);
         return;
       }
-    } else if (verdict.kind === "quarantined" && boot !== null && said.seq !== null) {
+    } else if (
+      verdict.kind === "quarantined" && boot !== null && said.seq !== null && device.ledger.note(boot)
+    ) {
       device.ledger.mark(boot, said.seq, said.seq, "quarantined");
     }
     if (verdict.kind === "duplicate" || this.#quarantinedBefore(device, boot, said, verdict.reason)) {
@@ -242,11 +246,13 @@ class Oracle {
       return quarantined("out_of_range");
     }
     if (humidity !== null && (humidity < 0 || humidity > 100_000)) return quarantined("out_of_range");
+    if (place.boot !== null && !place.device.ledger.note(place.boot)) return quarantined("undecidable");
     const identity = this.#identify(said, place);
     if (identity === "duplicate") return { kind: "duplicate" };
     if (identity === "conflict" && place.released) return { kind: "duplicate" };
     if (typeof identity === "string") return quarantined(identity);
-    const late = this.#windowsOf(place.device, tsMs, 0).some((window) => this.#isClosed(window, watermarkMs));
+    const finest = this.#windowsOf(place.device, tsMs, 0).at(-1);
+    const late = finest !== undefined && this.#isClosed(finest, watermarkMs);
     const reading: types.OracleReading = {
       device: place.device.name,
       boot: place.boot,
@@ -334,7 +340,9 @@ class Oracle {
       device.bySlot.set(`${reading.boot}/${reading.seq}`, reading);
     }
     if (place.synced && !place.released) device.highestMs = Math.max(device.highestMs ?? 0, reading.tsMs);
-    if (place.synced && reading.boot !== null) noteBootTime(device, reading.boot, reading.tsMs);
+    if (place.synced && !place.released && reading.boot !== null) {
+      noteBootTime(device, reading.boot, reading.tsMs);
+    }
     this.#config.windows.forEach((_, spec) => {
       for (const window of this.#windowsOf(device, reading.tsMs, spec)) {
         device.windows.set(windowKey(spec, window.span), window);
@@ -387,6 +395,11 @@ class Oracle {
     this.#quarantine(device, record.offset, 0, null, said, "malformed");
   }
 
+  #takeOwner(record: types.OracleRecord): void {
+    if (!decode.isOwner(record.value)) return this.#quarantineRecord(record);
+    this.#epoch = record.offset;
+  }
+
   #takeDeviceRecord(record: types.OracleRecord): void {
     const said = decode.decodeDeviceRecord(record.value);
     const ours = decode.isName(record.key) && partitionOf(record.key, this.#partitions) === this.#partition;
@@ -414,7 +427,7 @@ class Oracle {
 
 const windowKey = (spec: number, span: Span) => `${spec}/${span.startMs}`;
 
-function newDevice(name: string): Device {
+function newDevice(name: string, appendMs: number): Device {
   return {
     name,
     accepted: [],
@@ -425,7 +438,7 @@ function newDevice(name: string): Device {
     bootTimes: new Map(),
     arrivals: { counted: 0, counted_late: 0, sensor_fault: 0, quarantined: 0, duplicates: 0, released: 0 },
     inLog: 0,
-    lastAppendMs: null,
+    lastAppendMs: appendMs,
     highestMs: null,
     pendingSinceMs: null,
     watermarkMs: null,
@@ -442,17 +455,17 @@ function noteBootTime(device: Device, boot: number, tsMs: number): void {
   device.bootTimes.set(boot, times);
 }
 
-/** Two boards under one name: times of two boots overlap by more than half a minute. */
-function sharesName(device: Device): boolean {
+/** Two boards under one name: times of two boots overlap by more than the out-of-order bound. */
+function sharesName(device: Device, outOfOrderMs: number): boolean {
   const spans = [...device.bootTimes.values()];
   return spans.some((a, i) =>
     spans.some((b, j) =>
-      i < j && Math.min(a.lastMs, b.lastMs) - Math.max(a.firstMs, b.firstMs) > SHARED_OVERLAP_MS
+      i < j && Math.min(a.lastMs, b.lastMs) - Math.max(a.firstMs, b.firstMs) > outOfOrderMs
     )
   );
 }
 
-const deviceOf = (device: Device): types.OracleDevice => ({
+const deviceOf = (device: Device, outOfOrderMs: number): types.OracleDevice => ({
   device: device.name,
   inLog: device.inLog,
   arrivals: device.arrivals,
@@ -463,5 +476,5 @@ const deviceOf = (device: Device): types.OracleDevice => ({
   everyMs: device.everyMs,
   displayName: device.displayName,
   retired: device.retired,
-  sharedName: sharesName(device),
+  sharedName: sharesName(device, outOfOrderMs),
 });

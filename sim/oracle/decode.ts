@@ -198,6 +198,13 @@ export function decodeDeviceRecord(bytes: Uint8Array | null): SaidDevice | null 
 /** Whether a record's key can be a device's name. */
 export const isName = (text: string | null): text is string => orElse(() => name(text) !== "", false);
 
+/** Whether a value is an owner record's. */
+export function isOwner(bytes: Uint8Array | null): boolean {
+  const json = parse(bytes);
+  const worker = isObj(json) ? get(json, "worker") : null;
+  return typeof worker === "string" && worker.length <= 256;
+}
+
 export interface SaidRelease {
   readonly device: string;
   readonly offset: number;

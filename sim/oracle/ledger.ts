@@ -36,9 +36,11 @@ const LETTER: Readonly<Record<SlotState, string>> = {
   sensor_fault: "f",
 };
 const SPANS_MAX = 10_000;
+const BOOTS_MAX = 10_000;
 
 export class OracleLedger {
   readonly #marks: Mark[] = [];
+  readonly #noted = new Set<number>();
   /** Never below the number of merged spans: one word adds at most two. */
   #spansAtMost = 0;
 
@@ -51,6 +53,27 @@ export class OracleLedger {
     if (spans <= SPANS_MAX) this.#spansAtMost = spans;
     else this.#marks.pop();
     return spans <= SPANS_MAX;
+  }
+
+  /**
+   * Takes the word that slots were given up; of the gaps in between, only those for which there is room become lost, in
+   * their order.
+   */
+  lose(boot: number, from: number, to: number): void {
+    if (this.mark(boot, from, to, "lost")) return;
+    this.#marks.push({ boot, from, to, state: "missing", order: this.#marks.length });
+    for (const run of this.#runs(boot)) {
+      if (run.state === "missing" && run.from >= from && run.to <= to) {
+        this.mark(boot, run.from, run.to, "lost");
+      }
+    }
+  }
+
+  /** Whether the ledger has the boot, or has room for it; from then on it has. */
+  note(boot: number): boolean {
+    if (this.#noted.size >= BOOTS_MAX && !this.#noted.has(boot)) return false;
+    this.#noted.add(boot);
+    return true;
   }
 
   boots(device: string): OracleBoot[] {

@@ -120,8 +120,8 @@ export interface OracleDevice {
   /** Readings of it in the log. */
   readonly inLog: number;
   readonly arrivals: Readonly<OracleArrivals>;
-  /** A of its latest batch; null if only control records named it. */
-  readonly lastAppendMs: number | null;
+  /** A of its latest batch; of the record that first named it if there was no batch. */
+  readonly lastAppendMs: number;
   readonly highestEventMs: number | null;
   readonly pendingSinceMs: number | null;
   readonly watermarkMs: number | null;

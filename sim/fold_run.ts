@@ -1,0 +1,54 @@
+/** A whole log through the production fold, a partition at a time, without anything that takes time. */
+import type { JudgeConfig } from "../core/config.ts";
+import { Partition } from "../core/partition.ts";
+import type { LogRecord } from "../core/ports/log.ts";
+import { MemoryRows } from "./memory_rows.ts";
+
+export interface FoldOptions {
+  /** Records that are prepared, applied and committed together. */
+  readonly batchRecords: number;
+  /** Throw the fold away after each commit and rebuild it from the rows. */
+  readonly rebuild?: boolean;
+  /** Called after each commit. */
+  readonly onCommit?: (fold: Partition, rows: MemoryRows) => void;
+}
+
+export interface Folded {
+  readonly partition: number;
+  readonly rows: MemoryRows;
+  readonly fold: Partition;
+}
+
+/** Folds what belongs to `partition`. */
+export function foldPartition(
+  records: readonly LogRecord[],
+  config: JudgeConfig,
+  partition: number,
+  partitions: number,
+  { batchRecords, rebuild = false, onCommit }: FoldOptions,
+): Folded {
+  const rows = new MemoryRows();
+  let fold = new Partition(config, partition, partitions);
+  const ours = records.filter((record) => record.partition === partition);
+  for (let from = 0; from < ours.length; from += batchRecords) {
+    const prepared = fold.prepare(ours.slice(from, from + batchRecords));
+    fold.apply(prepared, rows.lookup(prepared.needs));
+    rows.commit(fold.takeChanges(null, ""));
+    if (rebuild) {
+      fold = Partition.restore(config, partition, partitions, rows.load(Partition.openFrom(config)));
+    }
+    onCommit?.(fold, rows);
+    if (prepared.stop !== null) break;
+  }
+  return { partition, rows, fold };
+}
+
+/** Folds every partition of a log. */
+export const foldLog = (
+  log: { readonly records: readonly LogRecord[]; readonly config: JudgeConfig; readonly partitions: number },
+  options: FoldOptions,
+): Folded[] =>
+  Array.from(
+    { length: log.partitions },
+    (_, partition) => foldPartition(log.records, log.config, partition, log.partitions, options),
+  );
