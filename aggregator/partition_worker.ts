@@ -114,6 +114,7 @@ export class PartitionWorker {
       const message = error instanceof Error ? error.message : String(error);
       this.ports.trace.emit("warn", "aggregator.publish_failed", { partition: this.partition, message });
     } finally {
+      await this.#publisher?.close();
       await this.#store?.close();
       if (this.#state !== "stopped") this.#state = "released";
     }

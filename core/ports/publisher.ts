@@ -11,4 +11,6 @@ export interface Publisher {
    * or the last one if nothing has changed. A crash at any point leaves the last complete publication readable.
    */
   publish(open: readonly WindowRow[], publishedMs: number): Promise<Manifest>;
+  /** Ends a publication that runs and releases everything; the last complete one stays readable. */
+  close(): Promise<void>;
 }
