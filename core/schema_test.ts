@@ -6,6 +6,7 @@ import {
   type Batch,
   classify,
   decodeBatch,
+  decodeBatchClosely,
   decodeBatchText,
   decodeDeviceRecord,
   decodeOwner,
@@ -226,7 +227,7 @@ Deno.test("whatever bytes come, decoding ends in a batch or in problems (20,000 
   for (let i = 0; i < 20_000; i++) {
     const value = mutated(seeds[below(random, seeds.length)]!, random);
     const decoded = decodeBatch(value);
-    assert.deepEqual(simple(decodeBatch(value)), simple(decoded));
+    assert.deepEqual(simple(decodeBatchClosely(value)), simple(decoded));
     if (decoded.kind === "problems") {
       assert.ok(decoded.problems.length > 0);
       continue;
