@@ -156,10 +156,10 @@ export class Channel {
     return channel;
   }
 
-  /** Every field as comparable text, for tests of rebuilt state. */
-  describe(): string {
+  /** Every field as comparable text, for tests of rebuilt state; the values only where they still decide something. */
+  describe(withValues: boolean): string {
     const counted = [...this.#counts ?? []].flatMap(([value, count]) => Array<number>(count).fill(value));
-    const values = [...this.#listed, ...counted];
+    const values = withValues ? [...this.#listed, ...counted] : [];
     const place = (at: Place | null) => at === null ? "" : placeText(at);
     return [
       this.count,
@@ -261,7 +261,9 @@ export class WindowState {
     return state;
   }
 
-  describe(): string {
+  /** As comparable text. A row with expired readings (`isKept` false) gets no percentiles any more, whatever it holds. */
+  describe(isKept: boolean): string {
+    const hasAllValues = this.hasAllValues && isKept;
     return [
       this.spec,
       this.startMs,
@@ -275,9 +277,9 @@ export class WindowState {
       this.closedBy,
       this.revision,
       this.storedRevision,
-      this.hasAllValues,
-      this.temperature.describe(),
-      this.humidity.describe(),
+      hasAllValues,
+      this.temperature.describe(hasAllValues),
+      this.humidity.describe(hasAllValues),
     ].join("|");
   }
 }

@@ -876,10 +876,14 @@ export class Partition {
         lines.push(`boot ${name} ${JSON.stringify(bootRow(device.device, boot))}`);
       }
       for (const window of device.open.flatMap((each) => [...each.values()])) {
-        lines.push(`open ${name} ${window.describe()}`);
+        lines.push(`open ${name} ${window.describe(true)}`);
       }
       for (const window of device.ahead.flatMap((each) => [...each.values()])) {
-        lines.push(`ahead ${name} ${window.describe()}`);
+        lines.push(
+          `ahead ${name} ${
+            window.describe(isKept(window.oldestAppendMs, this.#appendHighMs, this.config.retentionMs))
+          }`,
+        );
       }
     }
     return lines.sort();
