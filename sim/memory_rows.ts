@@ -39,6 +39,14 @@ export class MemoryRows {
     for (const row of changes.boots) this.boots.set(JSON.stringify([row.device, row.boot]), row);
   }
 
+  /** Drops the readings and quarantined ones that need no longer be kept. */
+  expire(isKept: (appendMs: number) => boolean): void {
+    for (const rows of [this.readings, this.quarantined]) {
+      const kept = rows.filter((row) => isKept(row.appendMs));
+      rows.splice(0, rows.length, ...kept as never[]);
+    }
+  }
+
   lookup(needs: Needs): Known {
     const asked = Map.groupBy(needs.readings, (span) => span.device);
     const isAsked = (device: string | null, tsMs: number | null) =>
