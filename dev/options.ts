@@ -1,5 +1,6 @@
 /** The command line of `deno task dev`. */
 import { parseArgs } from "node:util";
+import { logSettings } from "../platform/log_address.ts";
 
 export interface DevOptions {
   /** Simulated boards. */
@@ -14,19 +15,16 @@ export interface DevOptions {
   readonly lan: boolean;
   /** Stop by itself after so long; null: never. */
   readonly forMs: number | null;
-  readonly log: LogChoice;
+  /** Address of a log in place of the embedded one in `data`, null for that. */
+  readonly log: string | null;
 }
-
-export type LogChoice =
-  | { readonly kind: "embedded" }
-  | { readonly kind: "kafka"; readonly brokers: readonly string[]; readonly topic: string };
 
 export type ParsedOptions =
   | { readonly kind: "options"; readonly options: DevOptions }
   | { readonly kind: "help" }
   | { readonly kind: "problems"; readonly problems: readonly string[] };
 
-export const defaults = { devices: 1, data: "data", port: 8086, topic: "readings" } as const;
+export const defaults = { devices: 1, data: "data", port: 8086 } as const;
 
 /** One process carries so many boards that each runs real MicroPython: about 6 MB and 2 ms of CPU a reading each. */
 const devicesMax = 100;
@@ -94,8 +92,10 @@ export function parseDevOptions(args: readonly string[]): ParsedOptions {
   };
   const noBoard = values["no-board"] === true;
   if (noBoard && values.devices !== undefined) problems.push("--no-board and --devices exclude each other");
-  const log = logChoice(values.log);
-  if (log === null) problems.push(`--log is ${JSON.stringify(values.log)}: use kafka://host:port`);
+  const log = values.log ?? null;
+  if (log !== null && "problem" in logSettings.log.parse(log)) {
+    problems.push(`--log is ${JSON.stringify(log)}: use kafka://host:port`);
+  }
   if (values.data === "") problems.push("--data is empty: name a folder");
   const options: DevOptions = {
     devices: noBoard ? 0 : integer("devices", defaults.devices, devicesMax),
@@ -104,7 +104,7 @@ export function parseDevOptions(args: readonly string[]): ParsedOptions {
     port: integer("port", defaults.port, 65_535),
     lan: values.lan === true,
     forMs: time("for", forMsMax),
-    log: log ?? { kind: "embedded" },
+    log,
   };
   return problems.length > 0 ? { kind: "problems", problems } : { kind: "options", options };
 }
@@ -115,12 +115,4 @@ const unitMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600
 export function durationMs(text: string): number | null {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)([smhd])$/.exec(text);
   return match === null ? null : Math.round(Number(match[1]) * (unitMs[match[2] ?? ""] ?? NaN));
-}
-
-function logChoice(text: string | undefined): LogChoice | null {
-  if (text === undefined) return { kind: "embedded" };
-  const host = String.raw`(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}`;
-  const match = new RegExp(`^kafka://(${host}(?:,${host})*)(?:/([A-Za-z0-9._-]{1,249}))?/?$`).exec(text);
-  if (match === null) return null;
-  return { kind: "kafka", brokers: (match[1] ?? "").split(","), topic: match[2] ?? defaults.topic };
 }

@@ -16,7 +16,7 @@ Deno.test("without options there is one board on an embedded log, for this machi
       port: 8086,
       lan: false,
       forMs: null,
-      log: { kind: "embedded" },
+      log: null,
     },
   });
 });
@@ -33,7 +33,7 @@ Deno.test("every option is taken", () => {
       port: 0,
       lan: true,
       forMs: 1_500,
-      log: { kind: "kafka", brokers: ["a:9092", "b:9093"], topic: "t" },
+      log: "kafka://a:9092,b:9093/t",
     },
   });
   const noBoard = parseDevOptions(["--no-board"]);

@@ -1,0 +1,51 @@
+/** Simulated boards beside the pipeline; real ones would send to the same address. */
+import type { Clock } from "../core/ports/clock.ts";
+import { runLiveBoards } from "../sim/board/live.ts";
+
+export interface BoardsOptions {
+  readonly devices: number;
+  /** They start so far back. */
+  readonly historyMs: number;
+  /** Ingest's address. */
+  readonly url: string;
+  readonly key: string | null;
+  /** Where they keep their flash between two starts. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** A board's firmware ended, which it never should. */
+  failed(error: Error): void;
+}
+
+export interface Boards {
+  readonly names: readonly string[];
+  /** Cuts their power. */
+  stop(): Promise<void>;
+}
+
+/** Often enough that somebody who has just started it sees readings flow; the DHT22 allows 2 s. */
+const everyMs = 5_000;
+
+/** Powers the boards. They run until `stop`. */
+export async function startBoards(options: BoardsOptions): Promise<Boards> {
+  const { devices, historyMs, url, key, clock, failed } = options;
+  if (devices === 0) return { names: [], stop: () => Promise.resolve() };
+  const stateDir = `${options.folder}/boards`;
+  await Deno.mkdir(stateDir, { recursive: true });
+  const end = new AbortController();
+  const running = runLiveBoards({
+    devices,
+    startMs: clock.nowMs() - historyMs,
+    url,
+    ...key === null ? {} : { key },
+    clock,
+    seed: "dev", // the same weather after a restart; boot numbers differ, they depend on when a board was powered
+    everyMs,
+    signal: end.signal,
+    stateDir,
+  }).catch(failed);
+  const stop = async () => {
+    end.abort();
+    await running;
+  };
+  return { names: Array.from({ length: devices }, (_, index) => `board-${index + 1}`), stop };
+}

@@ -1,0 +1,184 @@
+/**
+ * The whole pipeline in one process: log, ingest and aggregator joined with the real world, as their `main.ts` files join
+ * them one by one, and simulated boards that talk to ingest over real HTTP.
+ */
+import { createAggregator, defaultAggregatorConfig } from "../aggregator/mod.ts";
+import { createLiveFeed } from "../aggregator/live_feed.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Random } from "../core/ports/random.ts";
+import type { Changes, Store } from "../core/ports/store.ts";
+import type { Trace } from "../core/ports/trace.ts";
+import { createIngest, ingestMetricsHelp } from "../ingest/mod.ts";
+import { openPublisher } from "../platform/duckdb_publisher.ts";
+import { openStore } from "../platform/duckdb_store.ts";
+import { newKey, singleKey } from "../platform/keys.ts";
+import { embeddedLogFile, openLogAt } from "../platform/log_address.ts";
+import { metricsRegistry } from "../platform/metrics.ts";
+import { lanAddress, withOperations } from "../platform/service.ts";
+import { serveHttp } from "../platform/service_http.ts";
+import { bannerLines } from "./banner.ts";
+import { startBoards } from "./boards.ts";
+import type { DevOptions } from "./options.ts";
+
+/** Boards of a new data folder start so far back, so that the first look shows closed windows at once. */
+export const firstHistoryMs = 10 * 60_000;
+/** A terminal and `deno task sql` should see a row soon after it is committed; the publisher's cost follows new rows. */
+const publishEveryMs = 1_000;
+/** One process reads all partitions, so more would only cost. */
+const partitions = 1;
+const requestsMs = 500;
+
+export interface PipelinePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly trace: Trace;
+  /** What a transaction has made durable. */
+  committed(changes: Changes): void;
+  /** The pipeline can't go on; the message says what to do. */
+  failed(error: Error): void;
+}
+
+export interface Pipeline {
+  /** What was started, and where; for a person. */
+  readonly banner: readonly string[];
+  /** Puts everything away; what was acknowledged or committed stays. */
+  stop(): Promise<void>;
+}
+
+/** Starts everything. Rejects with the reason, after putting away what had been started. */
+export async function startPipeline(options: DevOptions, ports: PipelinePorts): Promise<Pipeline> {
+  const started: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const end of started.splice(0).reverse()) await end();
+  };
+  try {
+    return { banner: await start(options, ports, (end) => started.push(end)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(
+  options: DevOptions,
+  ports: PipelinePorts,
+  defer: (end: () => Promise<void>) => void,
+): Promise<string[]> {
+  const { clock, random, trace } = ports;
+  const metrics = metricsRegistry(ingestMetricsHelp);
+  const shared = { clock, random, trace, metrics };
+  await Deno.mkdir(options.data, { recursive: true });
+  const data = await Deno.realPath(options.data);
+  const isNew = !await exists(`${data}/${embeddedLogFile}`) && !await exists(`${data}/published`);
+
+  const log = await openLogAt(options.log ?? `embedded:${data}`, partitions, shared);
+  defer(() => log.close());
+
+  const live = createLiveFeed(trace);
+  const aggregator = createAggregator({
+    reader: log.reader,
+    writer: log.writer,
+    clock,
+    trace,
+    metrics,
+    live,
+    openPartition: async (partition) => {
+      const store = await openStore({
+        directory: data,
+        partition,
+        retentionMs: defaultAggregatorConfig.judge.retentionMs,
+      });
+      const publisher = await openPublisher(store);
+      return { store: watched(store, ports.committed, () => publisher.close()), publisher };
+    },
+  }, { ...defaultAggregatorConfig, worker: `dev ${Deno.pid}`, publishEveryMs });
+  const stopAggregator = new AbortController();
+  const aggregating = aggregator.run(stopAggregator.signal).catch((error: Error) => ports.failed(error));
+  defer(async () => {
+    stopAggregator.abort();
+    await aggregating;
+  });
+
+  const key = options.lan ? await keyOf(data, random) : null;
+  const ingest = createIngest({
+    log: log.writer,
+    ...shared,
+    ...key === null ? {} : { authority: singleKey(key) },
+  });
+  const server = await serveHttp({
+    handler: withOperations({ handler: ingest.handler, ready: () => ingest.ready(), metrics }),
+    hostname: options.lan ? "0.0.0.0" : "127.0.0.1",
+    port: options.port,
+    ...shared,
+    broken: ports.failed,
+  });
+  defer(async () => {
+    await server.close(requestsMs);
+    await ingest.stop();
+  });
+
+  const historyMs = options.historyMs ?? (isNew ? firstHistoryMs : 0);
+  const boards = await startBoards({
+    devices: options.devices,
+    historyMs,
+    url: server.url,
+    key,
+    folder: data,
+    clock,
+    failed: ports.failed,
+  });
+  defer(() => boards.stop());
+  return bannerLines({
+    options,
+    data,
+    url: server.url,
+    lanUrl: options.lan ? `http://${lanAddress() ?? "0.0.0.0"}:${server.port}` : null,
+    key,
+    boards: boards.names,
+    historyMs,
+    task: taskCommand(),
+  });
+}
+
+/** How this process's user runs tasks: with Deno, or through npx, where Deno lies in npm's folders. */
+function taskCommand(): string {
+  return /[\\/]node_modules[\\/]/.test(Deno.execPath())
+    ? `npx -y deno@${Deno.version.deno} task`
+    : "deno task";
+}
+
+/** A store that tells what it has made durable, and releases its publisher first. */
+function watched(store: Store, committed: (changes: Changes) => void, release: () => Promise<void>): Store {
+  return {
+    partition: store.partition,
+    load: (openFrom) => store.load(openFrom),
+    lookup: (needs) => store.lookup(needs),
+    async commit(changes) {
+      await store.commit(changes);
+      committed(changes);
+    },
+    async close() {
+      await release();
+      await store.close();
+    },
+  };
+}
+
+/** The key of this data folder; made at the first need, readable for its owner only. */
+async function keyOf(data: string, random: Random): Promise<string> {
+  const path = `${data}/key`;
+  if (await exists(path)) return (await Deno.readTextFile(path)).trim();
+  const key = newKey("dev", random);
+  await Deno.writeTextFile(path, `${key}\n`, { mode: 0o600, createNew: true });
+  return key;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
