@@ -6,7 +6,6 @@ from status import say
 _HOUR_MS = 3600000
 _RETRY_MS = 5000
 _LONGEST_RETRY_MS = 600000
-_CHECK_MS = 100
 _NTP_TRIES = 2  # before the web server is asked
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -48,8 +47,7 @@ class TimeSource:
     async def run(self):
         failures = 0
         while True:
-            while not self._link.up():
-                await asyncio.sleep_ms(_CHECK_MS)
+            await self._link.until_up()
             if await self._ask_ntp():
                 failures = 0
                 await asyncio.sleep_ms(_HOUR_MS)

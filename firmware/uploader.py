@@ -8,7 +8,6 @@ from records import SYNCED
 from status import say
 
 _FIRST_CREDIT = 16  # until ingest has told how many readings it takes
-_IDLE_MS = 1000
 _REFUSED = (400, 415, 422)  # this batch will never be taken
 _DOORS = {401: "the key in settings.json is missing or wrong", 403: "the key in settings.json is not allowed"}
 
@@ -49,7 +48,7 @@ class Uploader:
         """One request. Returns how long to wait before the next one; None: until the next slot."""
         if not self._link.up():
             self._client.close()
-            return _IDLE_MS
+            await self._link.until_up()
         limit = max(1, min(self._credit, READINGS_MAX))
         selection = await self._backlog.fresh(limit) or self._report() or await self._backlog.oldest(limit)
         if not selection:

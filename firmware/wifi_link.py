@@ -18,10 +18,13 @@ class WifiLink:
         self._key = key
         self._reasons = reasons
         self._uptime_ms = uptime_ms
-        self._up = False
+        self._up = asyncio.Event()
 
     def up(self):
-        return self._up
+        return self._up.is_set()
+
+    async def until_up(self):
+        await self._up.wait()
 
     def name_server(self):
         return self._wlan.ifconfig()[3]
@@ -34,7 +37,7 @@ class WifiLink:
                 rest_ms = _REST_MS
                 while self._connected():
                     await asyncio.sleep_ms(_CHECK_MS)
-                self._up = False
+                self._up.clear()
                 say("wifi_down")
             self._leave()
             await asyncio.sleep_ms(rest_ms)
@@ -56,7 +59,7 @@ class WifiLink:
             if reason or self._uptime_ms() >= end_ms:
                 say("wifi", ("why", reason or "no address within 20 s"))
                 return False
-        self._up = True
+        self._up.set()
         say("wifi_up", ("address", self._wlan.ifconfig()[0]))
         return True
 

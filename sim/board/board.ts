@@ -51,12 +51,15 @@ export class Board {
   readonly #options: BoardOptions;
   readonly #durable: Durable;
   readonly #uniqueId: string;
+  /** Part of the seed: a board that starts at another time draws other boot numbers. */
+  readonly #bornMs: number;
   #chip: Chip | null = null;
   #program: Program | null = null;
   #failure: Error | null = null;
 
   constructor(scheduler: Scheduler, options: BoardOptions) {
     this.scheduler = scheduler;
+    this.#bornMs = scheduler.nowMs;
     this.device = options.device;
     this.flash = options.flash ?? new Flash();
     this.#options = options;
@@ -100,7 +103,7 @@ export class Board {
       device: this.device,
       uniqueId: this.#uniqueId,
       dhtPin: this.#options.dhtPin ?? 15,
-      entropy: seededRandom(this.#options.seed, "board", this.device, this.bootCount),
+      entropy: seededRandom(this.#options.seed, "board", this.device, this.bootCount, this.#bornMs),
       surroundings: this.#options.surroundings,
       network: this.#options.network,
       joinMs: this.#options.joinMs ?? [300, 900],

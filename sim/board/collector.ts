@@ -12,6 +12,8 @@
 import { createRealm, type Realm } from "./realm.ts";
 
 const DEPTHS = [0, 1, 2, 3, 4, 0] as const;
+/** C's variables lie at the bottom of memory; the search goes no further. */
+const SEARCH_BYTES = 1 << 20;
 const quiet = { nowMs: () => 0, ticksMs: () => 0, random: { uint32: () => 1 }, output: () => {} };
 
 /** A function that collects `realm`'s garbage although Python is in the middle of a call. */
@@ -29,7 +31,7 @@ export async function makeCollectorFactory(): Promise<(realm: Realm) => Collect>
 async function findCallDepth(): Promise<number> {
   const realm = await createRealm(quiet);
   const snapshots: Uint32Array[] = [];
-  const snap = () => snapshots.push(new Uint32Array(realm.memory.buffer).slice());
+  const snap = () => snapshots.push(new Uint32Array(realm.memory.buffer, 0, SEARCH_BYTES / 4).slice());
   const dive = () => {
     snap();
     if (snapshots.length < DEPTHS.length - 1) realm.runNow("import probe; probe.dive()");
