@@ -131,6 +131,40 @@ export function startProcess(args: readonly string[], env: Readonly<Record<strin
   return new Process({ args, env });
 }
 
+/**
+ * What `deno task NAME` runs, without `deno`: the process that is started is then the program itself and not a shell
+ * around it, so signals reach it, and it has the permissions that users give it.
+ */
+export async function taskArgs(name: string): Promise<string[]> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`)) as {
+    readonly tasks: Readonly<Record<string, { readonly command: string }>>;
+  };
+  const [deno, ...args] = tasks[name]?.command.split(" ") ?? [];
+  if (deno !== "deno") throw new Error(`the task ${name} is no plain deno command`);
+  return args;
+}
+
+/** A free port of loopback. Another process may take it before it is used. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Asks `probe` every 50 ms until it gives something; rejects after `ms`. */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | null | false>,
+  ms = 20_000,
+): Promise<T> {
+  const deadlineMs = machineClock.monotonicMs() + ms;
+  for (;;) {
+    const found = await probe();
+    if (found !== null && found !== false) return found;
+    if (machineClock.monotonicMs() > deadlineMs) throw new Error(`${what}: not within ${ms} ms`);
+    await machineClock.sleep(50);
+  }
+}
+
 /** Resident memory of a process in bytes (Linux), now and at its highest. */
 export function memoryOf(pid: number): { readonly bytes: number; readonly peakBytes: number } {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);

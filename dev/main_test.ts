@@ -1,0 +1,184 @@
+/** Each option changes what the real process does; the process runs as `deno task dev` runs it. */
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { machineClock } from "../platform/clock.ts";
+import {
+  freePort,
+  memoryOf,
+  type Process,
+  startProcess,
+  taskArgs,
+  until,
+} from "../platform/testing/process.ts";
+import { askNumber, askPublished, readManifest } from "../platform/testing/published.ts";
+
+const minuteMs = 60_000;
+
+async function dev(...args: string[]): Promise<Process> {
+  return startProcess([...await taskArgs("dev"), ...args]);
+}
+
+async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "isotherm-dev-" });
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Ingest's address, as the banner tells it. */
+async function urlOf(process: Process): Promise<string> {
+  const line = await process.line(/^ {2}ingest /);
+  return /http:\S+/.exec(line)?.[0] ?? "";
+}
+
+async function post(url: string, body: string, headers: Record<string, string> = {}): Promise<number> {
+  const response = await fetch(url, { method: "POST", body, headers });
+  await response.body?.cancel();
+  return response.status;
+}
+
+const published = (folder: string, sql: string, atLeast: number) =>
+  until(`${sql} gives ${atLeast}`, async () => {
+    if (await readManifest(folder) === null) return null;
+    const count = await askNumber(folder, sql);
+    return count >= atLeast && count;
+  });
+
+Deno.test("dev goes from the sensor to SQL within 10 s, in less than 400 MiB, stops within 2 s, and goes on", async () => {
+  await withFolder(async (folder) => {
+    let before: unknown[][];
+    {
+      await using first = await dev("--data", folder, "--port", "0");
+      await first.line(/./);
+      const firstLineMs = first.ageMs;
+      await first.line(/^ {2}boards {6}board-1: .*, starting 10m back$/);
+      await first.line(/^reading {2}\d\d:\d\d:\d\d {2}board-1 {2}-?\d+\.\d °C {2}\d+\.\d %/);
+      await first.line(/^window 1m {2}.* board-1 {2}12 readings .* closed by watermark$/);
+      ok(first.ageMs - firstLineMs < 10_000, `${first.ageMs} ms`);
+      await published(folder, "SELECT count(*) FROM windows WHERE readings = 12", 8);
+      await published(folder, "SELECT count(*) FROM readings", 115);
+      const { peakBytes } = memoryOf(first.pid);
+      ok(peakBytes < 400 * 1_048_576, `${peakBytes} bytes`);
+      const ended = await first.stop("SIGINT");
+      deepEqual([ended.code, ended.signal], [0, null], first.text);
+      ok(ended.tookMs < 2_000, `${ended.tookMs} ms`);
+      before = await askPublished(
+        folder,
+        "SELECT device, boot, seq, ts, temperature_c FROM readings ORDER BY ALL",
+      );
+    }
+    await using second = await dev("--data", folder, "--port", "0");
+    await second.line(/^ {2}boards {6}board-1: [^,]*, running [^,]*$/);
+    await published(folder, "SELECT count(*) FROM ledger_slots WHERE heard", 2);
+    await published(folder, "SELECT count(*) FROM readings", before.length + 1);
+    equal((await second.stop()).code, 0);
+    const after = await askPublished(
+      folder,
+      "SELECT device, boot, seq, ts, temperature_c FROM readings ORDER BY ALL",
+    );
+    const texts = after.map((row) => JSON.stringify(row.map(String)));
+    for (const row of before) ok(texts.includes(JSON.stringify(row.map(String))), String(row));
+    equal(new Set(texts).size, texts.length);
+    equal(await askNumber(folder, "SELECT sum(missing + lost + quarantined) FROM ledger_slots"), 0);
+  });
+});
+
+Deno.test("--devices, --history, --data and --port are followed", async () => {
+  await withFolder(async (folder) => {
+    const [data, port] = [`${folder}/a data folder`, freePort()];
+    const args = ["--devices", "3", "--history", "2h", "--data", data, "--port", String(port)];
+    await using process = await dev(...args);
+    await process.line(/^Ctrl-C/);
+    equal(await post(`http://127.0.0.1:${port}/v1/readings`, '{"device":"desk","temperature_c":21.5}'), 202);
+    for (const device of ["board-1", "board-2", "board-3"]) {
+      await published(
+        data,
+        `SELECT count(*) FROM windows WHERE window_size = '1m' AND device = '${device}'`,
+        115,
+      );
+    }
+    const backMs = machineClock.nowMs() - await askNumber(data, "SELECT epoch_ms(min(ts)) FROM readings");
+    ok(backMs > 119 * minuteMs && backMs < 123 * minuteMs, `${backMs} ms`);
+    deepEqual(await askPublished(data, "SELECT device FROM devices ORDER BY device"), [
+      ["board-1"],
+      ["board-2"],
+      ["board-3"],
+      ["desk"],
+    ]);
+    equal((await process.stop()).code, 0);
+  });
+});
+
+Deno.test("--no-board, --lan and --for are followed", async () => {
+  await withFolder(async (folder) => {
+    const args = ["--no-board", "--lan", "--for", "3s", "--data", folder, "--port", "0"];
+    let key: string;
+    {
+      await using process = await dev(...args);
+      const url = await urlOf(process);
+      await process.line(/^ {2}boards {6}none$/);
+      const line = await process.line(
+        /^A board on the desk sends to http:\/\/[\d.]+:\d+ with the key iso_dev_/,
+      );
+      key = /iso_dev_[a-z2-7]+/.exec(line)?.[0] ?? "";
+      // The whole of 127/8 leads here, so another of its addresses stands for the network.
+      const network = url.replace("127.0.0.1", "127.0.0.2");
+      const reading = '{"device":"desk","ts":1763950000123,"temperature_c":21.5}';
+      equal(await post(network, reading), 401);
+      equal(await post(network, reading, { authorization: "Bearer iso_dev_wrong" }), 401);
+      equal(await post(network, reading, { authorization: `Bearer ${key}` }), 202);
+      const ended = await process.ended;
+      equal(ended.code, 0, process.text);
+      ok(process.ageMs > 3_000 && process.ageMs < 9_000, `${process.ageMs} ms`);
+      match(process.text, /stopping \(--for\)/);
+    }
+    deepEqual(await askPublished(folder, "SELECT device, readings FROM devices"), [["desk", 1n]]);
+    const { mode } = await Deno.stat(`${folder}/key`);
+    equal((mode ?? 0) & 0o777, 0o600);
+    await using again = await dev("--no-board", "--lan", "--data", folder, "--port", "0");
+    await again.line(new RegExp(`with the key ${key}$`));
+    await again.stop();
+  });
+});
+
+Deno.test("without --lan only this machine is served, without a key", async () => {
+  await withFolder(async (folder) => {
+    await using process = await dev("--no-board", "--data", folder, "--port", "0");
+    const url = await urlOf(process);
+    const network = url.replace("127.0.0.1", "127.0.0.2");
+    const reading = '{"device":"desk","temperature_c":21.5}';
+    equal(await post(network, reading).catch(() => "refused"), "refused");
+    equal(await post(url, reading), 202);
+    const taken = new URL(url).port;
+    await using other = await dev("--no-board", "--data", `${folder}/other`, "--port", taken);
+    equal((await other.ended).code, 1);
+    match(other.text, new RegExp(`cannot listen on 127\\.0\\.0\\.1:${taken}: another process listens there`));
+    await process.stop();
+  });
+});
+
+Deno.test("--log takes another log, and says so when it can't be had", async () => {
+  await withFolder(async (folder) => {
+    await using process = await dev(
+      "--no-board",
+      "--data",
+      folder,
+      "--log",
+      "kafka://127.0.0.1:9",
+      "--port",
+      "0",
+    );
+    equal((await process.ended).code, 1, process.text);
+    match(process.text, /127\.0\.0\.1:9/);
+  });
+});
+
+Deno.test("--help lists the options, and what can't be understood ends with status 2", async () => {
+  await using help = await dev("--help");
+  equal((await help.ended).code, 0);
+  match(help.text, /--history TIME/);
+  await using wrong = await dev("--devices", "many");
+  equal((await wrong.ended).code, 2);
+  match(wrong.text, /--devices is "many": use a whole number from 0 to 100/);
+});
