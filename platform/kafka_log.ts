@@ -1,0 +1,84 @@
+/**
+ * The log on Apache Kafka, by kafkajs 2.2.4: a topic with append times of the broker's, records appended with the word
+ * of all in-sync replicas, read by position. See `kafka_writer.ts`, `kafka_reader.ts`, `kafka_topic.ts`.
+ */
+import type { Clock } from "../core/ports/clock.ts";
+import type { Log } from "../core/ports/log.ts";
+import { type Metrics, noMetrics } from "../core/ports/metrics.ts";
+import { silentTrace, type Trace } from "../core/ports/trace.ts";
+import type { KafkaPlace } from "./kafka_client.ts";
+import { KafkaReader } from "./kafka_reader.ts";
+import { KafkaWriter } from "./kafka_writer.ts";
+
+export interface KafkaLogOptions extends KafkaPlace {
+  /** A topic that exists has to have as many. */
+  readonly partitions: number;
+  readonly clock: Clock;
+  readonly trace?: Trace;
+  readonly metrics?: Metrics;
+  /** Replicas of a topic that is created (default 1). With 3, set `min.insync.replicas=2` on the cluster. */
+  readonly replicas?: number;
+  /** `retention.ms` of the topic; −1 (the default) keeps everything. */
+  readonly retentionMs?: number;
+  /** Consumer group (default "isotherm"): readers of one group share the partitions. */
+  readonly group?: string;
+  /** After so long without a word, a reader's partitions go to others (default 10 s; the broker sets a least value). */
+  readonly sessionMs?: number;
+  /** Bytes that may wait to be sent (default 32 MiB). */
+  readonly queueBytesMax?: number;
+  /** Longest from an append to its answer (default 2.5 s). */
+  readonly deadlineMs?: number;
+  /** A recorded log is read: times may be its own, and nothing is appended. */
+  readonly replay?: boolean;
+}
+
+/** An open Kafka log. */
+export interface KafkaLog extends Log {
+  /** Sends that were acknowledged. */
+  commits(): number;
+  /** Ends as a killed process does, for tests. */
+  kill(): void;
+}
+
+/**
+ * Opens both ends. The topic is created, or compared and refused: rejects with `LogRefused`. While no broker answers, the
+ * log opens all the same and is unavailable until one does.
+ */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
+  const common = {
+    brokers: options.brokers,
+    topic: options.topic,
+    partitions: options.partitions,
+    replicas: options.replicas ?? 1,
+    retentionMs: options.retentionMs ?? -1,
+    replay: options.replay ?? false,
+    clock: options.clock,
+    trace: options.trace ?? silentTrace,
+  };
+  const writer = new KafkaWriter({
+    ...common,
+    clientId: "isotherm-writer",
+    metrics: options.metrics ?? noMetrics,
+    queueBytesMax: options.queueBytesMax ?? 32 * 2 ** 20,
+    deadlineMs: options.deadlineMs ?? 2_500,
+  });
+  const reader = new KafkaReader({
+    ...common,
+    clientId: "isotherm-reader",
+    groupId: options.group ?? "isotherm",
+    sessionMs: options.sessionMs ?? 10_000,
+  });
+  await writer.start();
+  return {
+    writer,
+    reader,
+    commits: () => writer.commits(),
+    kill() {
+      writer.kill();
+      reader.kill();
+    },
+    async close() {
+      await Promise.all([writer.close(), reader.close()]);
+    },
+  };
+}
