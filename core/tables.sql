@@ -5,6 +5,8 @@
 -- Conventions: base tables end in _rows, hold exact integers (thousandths of °C and %), and are only appended to;
 -- `version` is the number of the transaction in its partition. Times are TIMESTAMP in UTC. What people query are the
 -- views; every view and every column of a view has a comment: FROM duckdb_columns().
+-- The newest version is taken by a semi-join with max(version): QUALIFY row_number() = 1 over a join is an internal
+-- error in DuckDB 1.5.5 (its TopN window elimination).
 
 CREATE TABLE reading_rows (
   version BIGINT NOT NULL, device VARCHAR NOT NULL, boot BIGINT, seq BIGINT, ts TIMESTAMP NOT NULL,
@@ -267,7 +269,7 @@ CREATE VIEW devices AS
 SELECT device, coalesce(display_name, device) AS display_name, retired, shared_name, every_ms, current_boot,
   first_append_time AS first_heard, last_append_time AS last_heard, highest_event_time, pending_since, watermark,
   counted + counted_late + released AS readings, sensor_fault AS sensor_faults, quarantined
-FROM device_rows QUALIFY row_number() OVER (PARTITION BY device ORDER BY version DESC) = 1;
+FROM device_rows SEMI JOIN (SELECT device, max(version) AS version FROM device_rows GROUP BY device) USING (device, version);
 COMMENT ON VIEW devices IS 'One row per device that the log has ever heard of.';
 COMMENT ON COLUMN devices.device IS 'Device name as sent';
 COMMENT ON COLUMN devices.display_name IS 'Name for people: as renamed, else the device name';
@@ -288,7 +290,7 @@ CREATE VIEW ledger_slots AS
 SELECT device, boot, heard, first_append_time AS first_heard, first_event_time, last_event_time, slots,
   counted, counted_late, sensor_fault, quarantined, lost,
   slots - counted - counted_late - sensor_fault - quarantined - lost AS missing, spans
-FROM boot_rows QUALIFY row_number() OVER (PARTITION BY device, boot ORDER BY version DESC) = 1;
+FROM boot_rows SEMI JOIN (SELECT device, boot, max(version) AS version FROM boot_rows GROUP BY device, boot) USING (device, boot, version);
 COMMENT ON VIEW ledger_slots IS 'First balance: of every boot, slots = counted + counted_late + sensor_fault + quarantined + lost + missing.';
 COMMENT ON COLUMN ledger_slots.device IS 'Device name as sent';
 COMMENT ON COLUMN ledger_slots.boot IS 'Number of the board''s start';
@@ -308,7 +310,7 @@ COMMENT ON COLUMN ledger_slots.spans IS 'Seen slots as from-to:state, f final (c
 CREATE VIEW ledger_arrivals AS
 SELECT device, counted + counted_late + sensor_fault + quarantined + duplicates + released AS arrivals,
   counted, counted_late, sensor_fault, quarantined, duplicates, released
-FROM device_rows QUALIFY row_number() OVER (PARTITION BY device ORDER BY version DESC) = 1;
+FROM device_rows SEMI JOIN (SELECT device, max(version) AS version FROM device_rows GROUP BY device) USING (device, version);
 COMMENT ON VIEW ledger_arrivals IS 'Second balance: of every device, arrivals in the log = counted + counted_late + sensor_fault + quarantined + duplicates + released.';
 COMMENT ON COLUMN ledger_arrivals.device IS 'Device name as sent; empty for records that name no device';
 COMMENT ON COLUMN ledger_arrivals.arrivals IS 'Readings in the log';
@@ -321,7 +323,7 @@ COMMENT ON COLUMN ledger_arrivals.released IS 'Counted through a release record'
 
 CREATE VIEW log_position AS
 SELECT log_partition, next_offset, append_high AS append_time, epoch, config_hash
-FROM position_rows QUALIFY row_number() OVER (PARTITION BY log_partition ORDER BY version DESC) = 1;
+FROM position_rows SEMI JOIN (SELECT log_partition, max(version) AS version FROM position_rows GROUP BY log_partition) USING (log_partition, version);
 COMMENT ON VIEW log_position IS 'How far the rows go: one row per partition of the log.';
 COMMENT ON COLUMN log_position.log_partition IS 'Partition of the log';
 COMMENT ON COLUMN log_position.next_offset IS 'Everything below this offset is in the rows';

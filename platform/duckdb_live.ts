@@ -1,0 +1,181 @@
+/**
+ * The private file of one partition: opened by its owner only, written in whole transactions, kept small.
+ *
+ * - Nothing ambient: threads, memory, temporary files and checkpoints are set here; extensions are off.
+ * - Statements are prepared afresh for each run. One that was prepared while its table was small keeps stale statistics
+ *   and can answer wrongly (duckdb/duckdb#23704), see `duckdb_statistics_test.ts`.
+ * - DuckDB never checkpoints inside a commit; `checkpointIfLarge` does, between transactions.
+ * - The file is locked by POSIX rules: once this process has it open, it must not open and close it in any other way,
+ *   or the lock is silently gone. So it is only looked at (`stat`) and read before DuckDB opens it.
+ */
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
+import { fileBytes } from "./durable_files.ts";
+import { storeError } from "./duckdb_errors.ts";
+import { quoted } from "./duckdb_published.ts";
+import { baseTablesSql } from "./duckdb_tables.ts";
+
+export interface LiveOptions {
+  /** The file; its folder exists. */
+  readonly path: string;
+  readonly threads: number;
+  /** Bound of DuckDB's buffers in MiB; sorting spills beside the file beyond it. */
+  readonly memoryMb: number;
+}
+
+/** Bytes of write-ahead log above which a checkpoint folds it into the file: replaying so much takes about 0.1 s. */
+const WAL_BYTES_MAX = 16 * 1_048_576;
+
+export class LiveFile {
+  #instance: DuckDBInstance | null = null;
+  #writer: DuckDBConnection | null = null;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  private constructor(private readonly options: LiveOptions) {}
+
+  /** Opens the file, or makes a new one with the base tables. */
+  static async open(options: LiveOptions): Promise<LiveFile> {
+    const live = new LiveFile(options);
+    try {
+      await live.#open();
+      await live.#checkTables();
+    } catch (error) {
+      live.close();
+      throw storeError(`opening ${options.path}`, error);
+    }
+    return live;
+  }
+
+  /** The connection of those who hold {@link exclusive}. */
+  get writer(): DuckDBConnection {
+    if (this.#writer === null) throw new StoreUnavailable("the store is closed or could not be opened again");
+    return this.#writer;
+  }
+
+  /** A connection of its own, for reading while transactions go on. */
+  async connect(): Promise<DuckDBConnection> {
+    if (this.#instance === null) throw new StoreUnavailable("the store is closed");
+    return await this.#instance.connect();
+  }
+
+  /** Runs `task` when all earlier ones have ended: transactions, lookups and trimming take turns. */
+  exclusive<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#tail.then(task, task);
+    this.#tail = run.catch(() => {});
+    return run;
+  }
+
+  /** Runs `task` in one transaction; all of it or, when this rejects, nothing. Only under {@link exclusive}. */
+  async transaction(action: string, task: (writer: DuckDBConnection) => Promise<void>): Promise<void> {
+    if (this.#instance === null) await this.#reopen(action);
+    try {
+      await this.writer.run("BEGIN TRANSACTION");
+      await task(this.writer);
+      await this.writer.run("COMMIT");
+    } catch (error) {
+      await this.#rollBack();
+      throw storeError(action, error);
+    }
+  }
+
+  /** Folds the write-ahead log into the file once it is large. Refused checkpoints are survived: it only grows on. */
+  async checkpointIfLarge(): Promise<boolean> {
+    if (await fileBytes(`${this.options.path}.wal`) < WAL_BYTES_MAX) return false;
+    return await this.checkpoint();
+  }
+
+  async checkpoint(): Promise<boolean> {
+    try {
+      await this.writer.run("CHECKPOINT");
+      return true;
+    } catch (error) {
+      const known = storeError(`checkpoint of ${this.options.path}`, error);
+      if (/Cannot CHECKPOINT/.test(String(error))) return false;
+      throw known;
+    }
+  }
+
+  /** Closes the file; what was committed stays. */
+  close(): void {
+    this.#writer?.closeSync();
+    this.#instance?.closeSync();
+    this.#writer = null;
+    this.#instance = null;
+  }
+
+  async #open(): Promise<void> {
+    const { path, threads, memoryMb } = this.options;
+    this.#instance = await DuckDBInstance.create(path, {
+      threads: String(threads),
+      memory_limit: `${memoryMb}MiB`,
+      temp_directory: `${path}.tmp`,
+      max_temp_directory_size: "8GiB",
+      autoinstall_known_extensions: "false",
+      autoload_known_extensions: "false",
+      allow_community_extensions: "false",
+      checkpoint_threshold: "1TB",
+      preserve_insertion_order: "true",
+    });
+    this.#writer = await this.#instance.connect();
+  }
+
+  /** After a failure: back to before the transaction, in a new instance if DuckDB has given this one up. */
+  async #rollBack(): Promise<void> {
+    try {
+      await this.writer.run("ROLLBACK");
+    } catch {
+      // There may be none any more; the probe below tells whether the instance still works.
+    }
+    try {
+      await this.writer.run("SELECT max(version) FROM position_rows");
+    } catch {
+      this.close();
+    }
+  }
+
+  async #reopen(action: string): Promise<void> {
+    try {
+      await this.#open();
+    } catch (error) {
+      this.close();
+      throw storeError(action, error);
+    }
+  }
+
+  async #checkTables(): Promise<void> {
+    const existing = await this.#columns(this.writer);
+    if (existing.length === 0) {
+      await this.writer.run(`BEGIN TRANSACTION; ${baseTablesSql}; COMMIT;`);
+      return;
+    }
+    const memory = await DuckDBInstance.create(":memory:", { threads: "1" });
+    const connection = await memory.connect();
+    try {
+      await connection.run(baseTablesSql);
+      const expected = await this.#columns(connection);
+      const differing = expected.find((column) => !existing.includes(column)) ??
+        existing.find((column) => !expected.includes(column));
+      if (differing === undefined) return;
+      throw new StoreRefused(
+        `${this.options.path} was written by a build with other tables (${differing} differs): use that build, or move ` +
+          "the data folder aside and start again, which makes all rows anew from the log",
+      );
+    } finally {
+      connection.closeSync();
+      memory.closeSync();
+    }
+  }
+
+  async #columns(connection: DuckDBConnection): Promise<string[]> {
+    const reader = await connection.runAndReadAll(
+      "SELECT table_name || '.' || column_name || ' ' || data_type AS text FROM duckdb_columns() " +
+        "WHERE schema_name = 'main' AND NOT internal AND NOT contains(database_name, 'temp') ORDER BY ALL",
+    );
+    return reader.getRows().map((row) => String(row[0]));
+  }
+}
+
+/** SQL for several Parquet files as one table; the paths are absolute. */
+export function readParquet(paths: readonly string[]): string {
+  return `read_parquet([${paths.map(quoted).join(", ")}])`;
+}
