@@ -1,7 +1,9 @@
-/** Who may write what, as ingest sees it. `platform/keys.ts` implements it on hashed keys in a file. */
+/** Who may write what, as ingest sees it. `key_ring.ts` implements it on hashed keys. */
 export interface Grant {
   /** Name of the key, for trace and fairness; never the secret. */
   readonly key: string;
+  /** May append control records too. */
+  readonly isAdmin: boolean;
   /** True if the key may write readings of `device`. */
   allows(device: string): boolean;
 }
@@ -12,7 +14,7 @@ export interface Authority {
 }
 
 /** Everybody may write everything: for loopback. */
-export const openAuthority: Authority = { check: () => ({ key: "", allows: () => true }) };
+export const openAuthority: Authority = { check: () => ({ key: "", isAdmin: true, allows: () => true }) };
 
 /** The secret of `Authorization: Bearer …` or `Token …` (InfluxDB's clients), or of `X-Api-Key`. */
 export function secretOf(headers: Headers): string | null {

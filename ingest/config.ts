@@ -32,7 +32,16 @@ export const ingestSettings = {
     fallback: null,
     secret: true,
     consequence:
-      "Requests must carry this key (`Authorization: Bearer KEY` or `X-Api-Key: KEY`); opens ingest.",
+      "This key may do everything (`Authorization: Bearer KEY` or `X-Api-Key: KEY`); opens ingest.",
+  }),
+  keys: textSetting({
+    env: "ISOTHERM_KEYS",
+    unit: "path",
+    range: "a file made by `deno task keys`",
+    pattern: /^.+$/,
+    fallback: null,
+    consequence:
+      "Keys with scopes, read again within a second of a change; opens ingest as `ISOTHERM_KEY` does.",
   }),
 } as const;
 
@@ -46,9 +55,10 @@ const isLoopback = (host: string) => /^127\./.test(host) || host === "::1";
 
 /** Where to listen, or what is wrong with the settings together. */
 export function doorOf(
-  { host, lan, key }: Pick<SettingValues<typeof ingestSettings>, "host" | "lan" | "key">,
+  { host, lan, key, keys }: Pick<SettingValues<typeof ingestSettings>, "host" | "lan" | "key" | "keys">,
 ): { readonly kind: "door"; readonly door: Door } | { readonly kind: "problem"; readonly problem: string } {
-  const hostname = host ?? (lan || key !== null ? "0.0.0.0" : "127.0.0.1");
+  const hasKey = key !== null || keys !== null;
+  const hostname = host ?? (lan || hasKey ? "0.0.0.0" : "127.0.0.1");
   const open = !isLoopback(hostname);
   if (lan && !open) {
     return {
@@ -56,9 +66,9 @@ export function doorOf(
       problem: `ISOTHERM_LAN is set, but ISOTHERM_HOST is ${hostname}: unset one of them`,
     };
   }
-  if (open && key === null) {
+  if (open && !hasKey) {
     const problem =
-      `ingest on ${hostname} can be reached from other machines: set ISOTHERM_KEY to a secret, or unset ` +
+      `ingest on ${hostname} can be reached from other machines: set ISOTHERM_KEY to a secret or ISOTHERM_KEYS to a file, or unset ` +
       "ISOTHERM_LAN and ISOTHERM_HOST";
     return { kind: "problem", problem };
   }

@@ -1,8 +1,13 @@
 /** The ingest service alone: `deno task start:ingest`, configured by environment. */
+import type { Clock } from "../core/ports/clock.ts";
+import type { Trace } from "../core/ports/trace.ts";
+import { keyHashing } from "../platform/keys.ts";
 import { logSettings, openLogAt } from "../platform/log_address.ts";
-import { singleKey } from "../platform/keys.ts";
 import { lanAddress, runService, serviceSettings } from "../platform/service.ts";
+import { watchFiles } from "../platform/watched_file.ts";
 import { doorOf, ingestSettings } from "./config.ts";
+import { type KeyEntry, parseKeyFile } from "./key_file.ts";
+import { createKeyRing, type KeyRing, settingKey } from "./key_ring.ts";
 import { createIngest, ingestMetricsHelp } from "./mod.ts";
 
 await runService({
@@ -14,8 +19,9 @@ await runService({
     const choice = doorOf(settings);
     if (choice.kind === "problem") throw new Error(choice.problem);
     const { hostname, open } = choice.door;
+    const keys = await keysInForce(settings, clock, trace);
     const log = await openLogAt(settings.log, settings.partitions, { clock, random, trace, metrics });
-    const authority = settings.key === null ? {} : { authority: singleKey(settings.key) };
+    const authority = keys === null ? {} : { authority: keys.ring };
     const ingest = createIngest({ log: log.writer, clock, random, trace, metrics, ...authority });
     return {
       handler: ingest.handler,
@@ -28,9 +34,43 @@ await runService({
           : [],
       ],
       stop: async () => {
+        keys?.stop();
         await ingest.stop();
         await log.close();
       },
     };
   },
 });
+
+/** The key of the setting and those of the file, kept up to date; null if there are neither. */
+async function keysInForce(
+  { key, keys: path }: { readonly key: string | null; readonly keys: string | null },
+  clock: Clock,
+  trace: Trace,
+): Promise<{ readonly ring: KeyRing; stop(): void } | null> {
+  const fixed: readonly KeyEntry[] = key === null ? [] : [settingKey(key, keyHashing)];
+  if (path === null) {
+    return key === null ? null : { ring: createKeyRing(keyHashing, clock, fixed), stop() {} };
+  }
+  const ring = createKeyRing(keyHashing, clock, fixed);
+  const take = ([text = ""]: readonly string[]) => {
+    const parsed = parseKeyFile(text);
+    if (parsed.kind === "problem") throw new Error(`${path}: ${parsed.problem}`);
+    ring.replace([...fixed, ...parsed.keys]);
+    trace.emit("info", "ingest.keys_read", { path, keys: parsed.keys.length });
+  };
+  const watched = await watchFiles(
+    [path],
+    clock,
+    take,
+    ({ message }) =>
+      trace.emit("error", "ingest.keys_kept", { path, message, hint: "the keys read before stay in force" }),
+  )
+    .catch((error: Error) => {
+      throw new Error(
+        `can't read the keys in ${path}: ${error.message}; make them with deno task keys create`,
+      );
+    });
+  take(watched.texts);
+  return { ring, stop: () => watched.stop() };
+}

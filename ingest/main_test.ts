@@ -55,5 +55,47 @@ Deno.test("wrong settings are all reported at once and nothing starts", async ()
 Deno.test("an open door without a key is refused with a sentence", async () => {
   const { code, stderr } = await startIngest.toEnd({ ISOTHERM_LAN: "1", ISOTHERM_TRACE: "error" });
   assert.equal(code, 1);
-  assert.match(stderr, /set ISOTHERM_KEY to a secret, or unset ISOTHERM_LAN and ISOTHERM_HOST/);
+  assert.match(
+    stderr,
+    /set ISOTHERM_KEY to a secret or ISOTHERM_KEYS to a file, or unset ISOTHERM_LAN and ISOTHERM_HOST/,
+  );
+});
+
+Deno.test("keys made, rotated and revoked by the command are in force within two seconds", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "isotherm-keys-" });
+  const file = `${folder}/keys.json`;
+  const keys = async (...args: string[]) => {
+    const main = new URL("keys/main.ts", import.meta.url).pathname;
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--allow-all", main, ...args, "--file", file],
+    });
+    const { code, stdout, stderr } = await command.output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    return new TextDecoder().decode(stdout).split("\n")[0]!;
+  };
+  const first = await keys("create", "desks", "--devices", "desk-*");
+  await using ingest = await startIngest({ ISOTHERM_KEYS: file, ISOTHERM_HOST: "127.0.0.1" });
+  const post = async (key: string, device: string) => {
+    const body = JSON.stringify({ device, temperature_c: 21 });
+    const headers = { authorization: `Bearer ${key}` };
+    const response = await fetch(`${ingest.url}/v1/readings`, { method: "POST", body, headers });
+    await response.body?.cancel();
+    return response.status;
+  };
+  const becomes = async (key: string, status: number) => {
+    for (let tries = 0; tries < 40; tries++) {
+      if (await post(key, "desk-1") === status) return;
+      await machineClock.sleep(50);
+    }
+    assert.fail(`the key did not come to be answered with ${status}`);
+  };
+  assert.equal(await post(first, "desk-1"), 202);
+  assert.equal(await post(first, "greenhouse"), 403);
+  const second = await keys("rotate", "desks", "--overlap", "1h");
+  await becomes(second, 202);
+  assert.equal(await post(first, "desk-1"), 202);
+  await keys("revoke", "desks");
+  await becomes(second, 401);
+  assert.equal(await post(first, "desk-1"), 401);
+  await Deno.remove(folder, { recursive: true });
 });

@@ -134,7 +134,9 @@ Deno.test("a device with many requests at once is refused above its share, the o
 Deno.test("a key that is needed is asked for, and a device outside its scope is refused", async () => {
   const authority = {
     check: (secret: string | null) =>
-      secret === "right" ? { key: "k", allows: (device: string) => device.startsWith("green") } : null,
+      secret === "right"
+        ? { key: "k", isAdmin: false, allows: (device: string) => device.startsWith("green") }
+        : null,
   };
   await inWorld(async ({ post, records }) => {
     const statusOf = async (device: string, headers: Record<string, string>) =>

@@ -1,12 +1,12 @@
 /**
- * Keys of ingest. A key is `iso_NAME_SECRET`; only the SHA-256 of the whole is kept, and compared in constant time. The
- * secret has 160 random bits, so a plain hash is enough: there is no dictionary to try, and no salt or slow hash could
- * add anything but time at every request.
+ * The cryptography of ingest's keys. A key is `iso_NAME_SECRET`; only the SHA-256 of the whole is kept. The secret has
+ * 160 random bits, so a plain hash is enough: there is no dictionary to try, and neither salt nor a slow hash would add
+ * anything but time at every request.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Random } from "../core/ports/random.ts";
 
-const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648, base 32
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"; // RFC 4648, base 32: 5 bits a letter
 const SECRET_LENGTH = 32;
 
 /** A new key for a person to keep; `name` tells keys apart in trace and lists. */
@@ -16,18 +16,21 @@ export function newKey(name: string, random: Random): string {
   return `iso_${name}_${secret}`;
 }
 
-/** SHA-256 of a key. */
-export function hashOf(key: string): Uint8Array {
-  return createHash("sha256").update(key, "utf8").digest();
+/** How ingest compares keys: by hash, in constant time. */
+export const keyHashing = {
+  hashOf: (key: string): Uint8Array => createHash("sha256").update(key, "utf8").digest(),
+  isSame: (a: Uint8Array, b: Uint8Array): boolean => timingSafeEqual(a, b),
+} as const;
+
+/** What ingest takes as its authority when there is one key, which may do everything. */
+export function singleKey(key: string): { check(secret: string | null): SingleGrant | null } {
+  const expected = keyHashing.hashOf(key);
+  const grant: SingleGrant = { key: "single", isAdmin: true, allows: () => true };
+  return { check: (secret) => keyHashing.isSame(keyHashing.hashOf(secret ?? ""), expected) ? grant : null };
 }
 
-/** What ingest takes as its authority when there is one key that may write everything. */
-export function singleKey(
-  key: string,
-): { check(secret: string | null): { key: string; allows(device: string): boolean } | null } {
-  const expected = hashOf(key);
-  const grant = { key: "", allows: () => true };
-  return {
-    check: (secret) => timingSafeEqual(hashOf(secret ?? ""), expected) && secret !== null ? grant : null,
-  };
+interface SingleGrant {
+  readonly key: string;
+  readonly isAdmin: boolean;
+  allows(device: string): boolean;
 }
