@@ -4,7 +4,6 @@ from suspicion import FLAGS
 
 BODY_BYTES = 7168
 READINGS_MAX = 64  # of some 90 bytes each
-_READING_BYTES_MAX = 128
 
 
 def tenths(value):
@@ -31,30 +30,45 @@ def reading(slot, unix_ms):
 class Body:
     """Bytes up to `length` of `buffer`."""
 
-    def __init__(self):
+    def __init__(self, device, every_ms):
         self.buffer = bytearray(BODY_BYTES)
         self.length = 0
+        self._device = quoted(device)
+        self._every_ms = every_ms
+        self._head = b""  # what stays the same for a boot
+        self._head_of = None
 
-    def _add(self, text):
-        data = text.encode()
+    def _add(self, data):
         self.buffer[self.length : self.length + len(data)] = data
         self.length += len(data)
 
-    def write(self, device, every_ms, selection, synced, pending_since, lost):
+    def write(self, selection, synced, pending_since, lost):
         """Writes a batch of Contract 1. selection: see backlog.py; lost: [boot, from, to, reason] of the same boot."""
         self.length = 0
-        self._add('{"device":%s,"boot":%d,"every_ms":%d' % (quoted(device), selection.boot, every_ms))
-        self._add(',"synced":%s' % ("true" if synced else "false"))
-        self._add(',"pending_since":%s' % ("null" if pending_since is None else "%d" % pending_since))
+        self._write_head(selection, synced)
+        self._add(("%d" % pending_since).encode() if pending_since is not None else b"null")
         if selection.previous:
-            self._add(',"previous":{"boot":%d,"slots":%d}' % selection.previous)
-        spans = ['{"from":%d,"to":%d,"reason":"%s"}' % (first, last, why) for _, first, last, why in lost]
-        self._add(',"lost":[%s],"readings":[' % ",".join(spans))
-        separator = ""
+            self._add((',"previous":{"boot":%d,"slots":%d}' % selection.previous).encode())
+        self._add(b',"lost":[')
+        if lost:
+            spans = ['{"from":%d,"to":%d,"reason":"%s"}' % (first, last, why) for _, first, last, why in lost]
+            self._add(",".join(spans).encode())
+        self._add(b'],"readings":[')
+        first = True
         for slot, unix_ms in selection.slots:
-            self._add(separator + reading(slot, unix_ms))
-            separator = ","
-        self._add("]}")
+            if not first:
+                self._add(b",")
+            self._add(reading(slot, unix_ms).encode())
+            first = False
+        self._add(b"]}")
+
+    def _write_head(self, selection, synced):
+        if self._head_of != (selection.boot, synced):
+            word = "true" if synced else "false"
+            values = (self._device, selection.boot, self._every_ms, word)
+            self._head = ('{"device":%s,"boot":%d,"every_ms":%d,"synced":%s,"pending_since":' % values).encode()
+            self._head_of = (selection.boot, synced)
+        self._add(self._head)
 
     def bytes(self):
         return memoryview(self.buffer)[: self.length]

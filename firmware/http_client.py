@@ -16,6 +16,8 @@ class Closed(OSError):
 
 
 class Answer:
+    """status, headers (for header(), below) and body."""
+
     def __init__(self, status, headers, body):
         self.status = status
         self.headers = headers
@@ -118,14 +120,14 @@ class HttpClient:
                 raise OSError(errno.EIO)
         status, headers = parse_head(bytes(data[:end]))
         body = data[end + 4 :]
-        length = headers.get("content-length")
-        if length is None or not length.isdigit() or int(length) > _BODY_BYTES_MAX:
+        length = header(headers, b"content-length")
+        if not length.isdigit() or int(length) > _BODY_BYTES_MAX:
             return Answer(status, headers, b""), False  # the status says enough; the connection goes
         length = int(length)
         while len(body) < length:
             if not await self._more(body, deadline):
                 raise OSError(errno.EIO)
-        return Answer(status, headers, bytes(body[:length])), headers.get("connection", "").lower() != "close"
+        return Answer(status, headers, bytes(body[:length])), header(headers, b"connection") != b"close"
 
     async def _more(self, data, deadline):
         """Appends what has come; False at the end of the stream."""
@@ -144,17 +146,18 @@ class HttpClient:
 
 
 def parse_head(head):
-    """(status, headers in lower case) of the bytes before the blank line; raises OSError when it isn't HTTP."""
-    try:
-        lines = head.decode().split("\r\n")
-        version, status = lines[0].split(" ", 2)[:2]
-        status = int(status)
-    except ValueError:
+    """(status, what follows the status line in lower case) of the bytes before the blank line; OSError if not HTTP."""
+    first, _, rest = head.partition(b"\r\n")
+    parts = first.split(b" ", 2)
+    if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or len(parts[1]) != 3 or not parts[1].isdigit():
         raise OSError(errno.EIO)
-    if not version.startswith("HTTP/1.") or not 100 <= status <= 599:
-        raise OSError(errno.EIO)
-    headers = {}
-    for line in lines[1:]:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    return status, headers
+    return int(parts[1]), b"\r\n" + rest.lower() + b"\r\n"
+
+
+def header(headers, name):
+    """The value of a header (name: bytes in lower case) as bytes in lower case, empty if it isn't there."""
+    at = headers.find(b"\r\n" + name + b":")
+    if at < 0:
+        return b""
+    start = at + len(name) + 3
+    return headers[start : headers.find(b"\r\n", start)].strip()

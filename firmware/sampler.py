@@ -2,11 +2,11 @@
 import asyncio
 from batch import tenths
 from dht22 import CAUSES
-from status import Decimal, say
 from suspicion import FLAGS, Suspicion
 
 FIRST_MS = 1500  # AM2302 manual: after power-up the sensor wants one second of rest
 _RETRY_MS = 2000  # AM2302 manual: time between two readings
+_VALUES = '"temperature_c":%s,"humidity_pct":%s'
 _SLACK_MS = 100  # what a correction of the clock may take from an interval
 _NAP_MS = 5000  # the watchdog is fed at least so often
 
@@ -59,13 +59,7 @@ class Sampler:
         flag = 0 if code else self._suspicion.judge(temperature, humidity, taken_ms)
         seq = self._backlog.store(taken_ms, code, flag, temperature, humidity)
         self._stored.set()
-        fields = [("seq", seq)]
-        if code:
-            fields.append(("error", CAUSES[code]))
-        else:
-            fields.append(("temperature_c", Decimal(tenths(temperature))))
-            fields.append(("humidity_pct", Decimal(tenths(humidity))))
+        what = '"error":"%s"' % CAUSES[code] if code else _VALUES % (tenths(temperature), tenths(humidity))
         if flag:
-            fields.append(("flag", FLAGS[flag]))
-        fields.append(("pending", self._backlog.size()))
-        say("sample", *fields)
+            what += ',"flag":"%s"' % FLAGS[flag]
+        print('{"event":"sample","seq":%d,%s,"pending":%d}' % (seq, what, self._backlog.size()))

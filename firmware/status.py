@@ -8,16 +8,7 @@ def _json(value):
         return "true" if value else "false"
     if isinstance(value, int):
         return "%d" % value
-    if isinstance(value, Decimal):
-        return value.text
     return '"%s"' % str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-
-
-class Decimal:
-    """A number that is text already."""
-
-    def __init__(self, text):
-        self.text = text
 
 
 def say(event, *fields):

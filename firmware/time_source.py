@@ -1,13 +1,14 @@
 """Asks NTP as soon as there is a network, then every hour; without NTP, the Date of any HTTP answer is a start."""
 import asyncio
 import ntp_client
+from http_client import header
 from status import say
 
 _HOUR_MS = 3600000
 _RETRY_MS = 5000
 _LONGEST_RETRY_MS = 600000
 _NTP_TRIES = 2  # before the web server is asked
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 def days_before(year, month, day):
@@ -20,7 +21,7 @@ def days_before(year, month, day):
 
 
 def http_date_ms(text):
-    """Unix milliseconds of an HTTP date (RFC 9110: "Sun, 06 Nov 1994 08:49:37 GMT"), or None; the middle of its second."""
+    """Unix milliseconds of an HTTP date (RFC 9110: "Sun, 06 Nov 1994 08:49:37 GMT") in lower case, or None; the middle of its second."""
     parts = text.split(" ")
     try:
         _, day, month, year, clock = parts[:5]
@@ -74,4 +75,4 @@ class TimeSource:
             answer = await self._client.request("GET", self._path, "", b"")
         except OSError:
             return
-        self._learn(http_date_ms(answer.headers.get("date", "")))
+        self._learn(http_date_ms(header(answer.headers, b"date").decode()))

@@ -4,6 +4,7 @@ import errno
 import json
 from batch import Body, READINGS_MAX
 from clock_sync import FIRST, REBOOT
+from http_client import header
 from records import SYNCED
 from status import say
 
@@ -16,8 +17,6 @@ class Uploader:
     """link.up() tells whether to try; stored is the sampler's Event; every wait of a failure comes from backoff."""
 
     def __init__(self, device, every_ms, key, path, client, backlog, lost, clock, link, backoff, uptime_ms, stored, restart):
-        self._device = device
-        self._every_ms = every_ms
         self._path = path
         self._headers = "content-type: application/json\r\n"
         if key:
@@ -32,7 +31,7 @@ class Uploader:
         self._stored = stored
         self._restart = restart
         self._credit = _FIRST_CREDIT
-        self._body = Body()
+        self._body = Body(device, every_ms)
         self._sent = 0
 
     async def run(self):
@@ -55,7 +54,7 @@ class Uploader:
             return None
         lost = self._lost.of(selection.boot)
         since = await self._backlog.pending_since(selection)
-        self._body.write(self._device, self._every_ms, selection, selection.quality == SYNCED, since, lost)
+        self._body.write(selection, selection.quality == SYNCED, since, lost)
         try:
             answer = await self._client.request("POST", self._path, self._headers, self._body.bytes())
         except OSError as error:
@@ -78,7 +77,7 @@ class Uploader:
             return 0
         if status in _REFUSED or status == 413:
             return self._refused(answer, selection)
-        retry_ms = _retry_after_ms(answer.headers.get("retry-after", ""))
+        retry_ms = _retry_after_ms(header(answer.headers, b"retry-after"))
         return self._failed(retry_ms, "not_accepted", _DOORS.get(status, "HTTP %d" % status))
 
     def _accepted(self, answer, selection, lost):
@@ -96,7 +95,7 @@ class Uploader:
         return 0
 
     def _refused(self, answer, selection):
-        if "problem+json" not in answer.headers.get("content-type", ""):
+        if b"problem+json" not in header(answer.headers, b"content-type"):
             return self._failed(0, "not_ingest", "HTTP %d that is not ingest's: is there a proxy?" % answer.status)
         say("refused", ("status", answer.status), ("slots", len(selection.slots)), ("why", answer.body.decode()[:200]))
         self._backlog.refuse(selection)

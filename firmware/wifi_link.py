@@ -2,7 +2,7 @@
 import asyncio
 from status import say
 
-_CHECK_MS = 2000
+_CHECK_MS = 5000
 _JOINING_MS = 100
 _JOIN_MS = 20000  # after so long without an address, join anew
 _REST_MS = 1000
