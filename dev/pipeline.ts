@@ -8,10 +8,11 @@ import type { Clock } from "../core/ports/clock.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Changes, Store } from "../core/ports/store.ts";
 import type { Trace } from "../core/ports/trace.ts";
+import { createKeyRing, settingKey } from "../ingest/key_ring.ts";
 import { createIngest, ingestMetricsHelp } from "../ingest/mod.ts";
 import { openPublisher } from "../platform/duckdb_publisher.ts";
 import { openStore } from "../platform/duckdb_store.ts";
-import { newKey, singleKey } from "../platform/keys.ts";
+import { keyHashing, newKey } from "../platform/keys.ts";
 import { embeddedLogFile, openLogAt } from "../platform/log_address.ts";
 import { metricsRegistry } from "../platform/metrics.ts";
 import { lanAddress, withOperations } from "../platform/service.ts";
@@ -103,7 +104,7 @@ async function start(
   const ingest = createIngest({
     log: log.writer,
     ...shared,
-    ...key === null ? {} : { authority: singleKey(key) },
+    ...key === null ? {} : { authority: createKeyRing(keyHashing, clock, [settingKey(key, keyHashing)]) },
   });
   const server = await serveHttp({
     handler: withOperations({ handler: ingest.handler, ready: () => ingest.ready(), metrics }),

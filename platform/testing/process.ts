@@ -50,6 +50,10 @@ export class Process {
     return this.#child.pid;
   }
 
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
   /** Everything that it has written. */
   get text(): string {
     return this.lines.join("\n");
