@@ -11,6 +11,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { Kafka, logLevel } from "kafkajs";
+import "./kafkajs_timers.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { LogRefused, LogUnavailable } from "../core/ports/log.ts";
 import type { Trace } from "../core/ports/trace.ts";
@@ -111,7 +112,7 @@ export function kafkaFailure(
     if (cause.name === "KafkaJSNotImplemented") {
       const message =
         `can't ${action} ${nameOf(place)}: ${cause.message}: a program writes it with a compression ` +
-        "that this build can't read; set the topic's compression.type=gzip and the program's to none or gzip";
+        "that this build can't read; set the topic's compression.type=uncompressed, and start anew behind that record";
       return new LogRefused(message, { cause: error });
     }
   }

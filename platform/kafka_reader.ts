@@ -44,8 +44,8 @@ export interface KafkaReaderOptions extends Omit<TopicNeeds, "mustExist"> {
   readonly trace: Trace;
 }
 
-/** One fetch of one partition, compressed; gzip makes about ten times as much of it. */
-const FETCH_BYTES_MAX = 262_144;
+/** One fetch of one partition; a compressed one may hold ten times as much. */
+const FETCH_BYTES_MAX = 1_048_576;
 /** A partition's buffer pauses at so many bytes and goes on at half. */
 const BUFFER_BYTES_MAX = 4_000_000;
 /** The longest that a broker holds a fetch without records, and that a paused loop sleeps. */

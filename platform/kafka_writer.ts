@@ -13,7 +13,7 @@
  * failure the producer is thrown away with its numbers. The caller's own retry may then be stored twice, which the port
  * allows and the ledger takes for what it is.
  */
-import { type Admin, CompressionTypes, type Message, Partitioners, type Producer } from "kafkajs";
+import { type Admin, type Message, Partitioners, type Producer } from "kafkajs";
 import type { Clock } from "../core/ports/clock.ts";
 import {
   type Appended,
@@ -195,7 +195,6 @@ export class KafkaWriter implements LogWriter {
         topic,
         acks: -1,
         timeout: deadlineMs,
-        compression: CompressionTypes.GZIP,
         messages: records.map(messageOf),
       });
       const answers = await within(this.#clock, leftMs, `append to ${nameOf(this.#options)}`, sent);
