@@ -19,6 +19,7 @@ import { jsonAnswer, problemAnswer, type Refusal, refused } from "./answers.ts";
 import { type Authority, type Grant, openAuthority, secretOf } from "./authority.ts";
 import { ByteBudget, readBody } from "./body.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { encodingOf, expand } from "./encoding.ts";
 import { formatOf, type Parcel, parseBody } from "./formats.ts";
 import { type IngestLimits, ingestLimits } from "./limits.ts";
 
@@ -103,15 +104,15 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
     if (closed !== null) return closed;
     const format = formatOf(headers.get("content-type"));
     if (format.kind === "refused") return format;
-    const encoding = headers.get("content-encoding");
-    if (encoding !== null && encoding !== "identity") {
-      return refused("unknown-format", `the encoding ${JSON.stringify(encoding.slice(0, 40))} isn't known`);
-    }
+    const encoding = encodingOf(headers.get("content-encoding"));
+    if (encoding.kind === "refused") return encoding;
     const bytesMax = format.format === "json" ? limits.jsonBytesMax : limits.ndjsonBytesMax;
     const body = await readBody(request, { bytesMax, bodyMs: limits.bodyMs }, budget, clock);
     if (body.kind === "refused") return body;
     try {
-      return await append(grant, parseBody(format.format, body.bytes, limits), body.bytes.length);
+      const expanded = expand(encoding.encoding, body.bytes, bytesMax);
+      if (expanded.kind === "refused") return expanded;
+      return await append(grant, parseBody(format.format, expanded.bytes, limits), expanded.bytes.length);
     } finally {
       budget.give(body.bytes.length);
     }
