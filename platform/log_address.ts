@@ -9,7 +9,11 @@ import { openSqliteLog } from "./sqlite_log.ts";
 
 const HOST = String.raw`(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}`;
 const EMBEDDED = /^embedded:(.+)$/;
-const KAFKA = new RegExp(`^kafka://(${HOST}(?:,${HOST})*)(?:/([A-Za-z0-9._-]{1,249}))?/?$`);
+const OPTION = String
+  .raw`group=[A-Za-z0-9._-]{1,100}|session_ms=\d{3,7}|replicas=\d{1,2}|retention_ms=(?:-1|\d{1,15})`;
+const KAFKA = new RegExp(
+  `^kafka://(${HOST}(?:,${HOST})*)(?:/([A-Za-z0-9._-]{1,249}))?/?(?:\\?((?:${OPTION})(?:&(?:${OPTION}))*))?$`,
+);
 
 /** File of an embedded log in its folder. */
 export const embeddedLogFile = "log.sqlite";
@@ -43,11 +47,53 @@ export interface LogPorts {
   readonly metrics: Metrics;
 }
 
-/** Opens the log at an address that {@link logSettings} let through. Rejects with `LogRefused` or `LogUnavailable`. */
-export async function openLogAt(address: string, partitions: number, ports: LogPorts): Promise<Log> {
+/** What an address of Kafka says. */
+export interface KafkaAddress {
+  readonly brokers: readonly string[];
+  readonly topic: string;
+  /** `group=NAME`: workers of one group share the partitions (default "isotherm"). */
+  readonly group?: string;
+  /** `session_ms=N`: a worker that is silent for so long loses its partitions (default 10,000). */
+  readonly sessionMs?: number;
+  /** `replicas=N` of a topic that is created (default 1). */
+  readonly replicas?: number;
+  /** `retention_ms=N` of the topic, −1 for ever (default −1). */
+  readonly retentionMs?: number;
+}
+
+/** Reads `kafka://host:port[,host:port][/topic][?group=NAME&session_ms=N&replicas=N&retention_ms=N]`; null otherwise. */
+export function parseKafkaAddress(address: string): KafkaAddress | null {
+  const match = KAFKA.exec(address);
+  if (match === null) return null;
+  const options = new URLSearchParams(match[3] ?? "");
+  const number = (name: string, field: string) =>
+    options.has(name) ? { [field]: Number(options.get(name)) } : {};
+  return {
+    brokers: (match[1] ?? "").split(","),
+    topic: match[2] ?? defaultTopic,
+    ...options.has("group") ? { group: options.get("group")! } : {},
+    ...number("session_ms", "sessionMs"),
+    ...number("replicas", "replicas"),
+    ...number("retention_ms", "retentionMs"),
+  };
+}
+
+/**
+ * Opens the log at an address that {@link logSettings} let through; with `replay`, as a recorded one that nothing is
+ * appended to. Rejects with `LogRefused` or `LogUnavailable`.
+ */
+export async function openLogAt(
+  address: string,
+  partitions: number,
+  ports: LogPorts,
+  { replay = false }: { readonly replay?: boolean } = {},
+): Promise<Log> {
   const embedded = EMBEDDED.exec(address);
   if (embedded !== null) {
     return await openSqliteLog({ path: `${embedded[1]}/${embeddedLogFile}`, partitions, ...ports });
   }
-  throw new Error(`the log ${address} can't be opened yet: use embedded:DIR`);
+  const kafka = parseKafkaAddress(address);
+  if (kafka === null) throw new Error(`${address} is no address of a log: use ${logSettings.log.range}`);
+  const { openKafkaLog } = await import("./kafka_log.ts");
+  return await openKafkaLog({ ...kafka, partitions, replay, ...ports });
 }
