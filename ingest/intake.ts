@@ -1,0 +1,168 @@
+/**
+ * The way of readings into the log, whatever door they came through (HTTP in its formats, MQTT): who may, within which
+ * bounds, in whose turn, and what the sender is told. Doors only translate.
+ */
+import type { JudgeConfig } from "../core/config.ts";
+import { inspect } from "../core/judge.ts";
+import { partitionOf } from "../core/murmur2.ts";
+import type { Appended, NewRecord } from "../core/ports/log.ts";
+import type { QuarantineReason } from "../core/rows.ts";
+import { formatVersion, headerNames } from "../core/schema.ts";
+import { type Refusal, refused } from "./answers.ts";
+import { type Authority, type Grant, openAuthority } from "./authority.ts";
+import { ByteBudget, readBody } from "./body.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { encodingOf, expand } from "./encoding.ts";
+import type { Parcel } from "./formats.ts";
+import type { IngestConfig, IngestPorts } from "./ports.ts";
+
+export interface Flagged {
+  readonly index: number;
+  readonly reason: QuarantineReason;
+  readonly detail: string;
+}
+
+/** What became of a request whose records are in the log. */
+export interface Taken {
+  readonly kind: "taken";
+  readonly readings: number;
+  readonly flagged: readonly Flagged[];
+  readonly credit: number;
+}
+
+/** A body in memory; `release` gives its room back. */
+export interface HeldBody {
+  readonly kind: "held";
+  readonly bytes: Uint8Array;
+  release(): void;
+}
+
+export class Intake {
+  readonly #ports: IngestPorts;
+  readonly #config: IngestConfig;
+  readonly #authority: Authority;
+  readonly #dispatcher: Dispatcher;
+  readonly #budget: ByteBudget;
+
+  constructor(ports: IngestPorts, config: IngestConfig) {
+    this.#ports = ports;
+    this.#config = config;
+    this.#authority = ports.authority ?? openAuthority;
+    this.#dispatcher = new Dispatcher(ports, config.limits);
+    this.#budget = new ByteBudget(config.limits.heldBytesMax);
+  }
+
+  /** What stands before every request: no browser's page sent it, the key is valid, and the log takes records. */
+  admit(
+    request: Request,
+    secret: string | null,
+  ): { readonly kind: "admitted"; readonly grant: Grant } | Refusal {
+    if (request.headers.has("origin")) {
+      return refused("not-allowed", "a page in a browser sent this: readings are taken from programs only");
+    }
+    const grant = this.#authority.check(secret);
+    if (grant === null) {
+      return refused("no-key", "the request has no valid key", { headers: { "www-authenticate": "Bearer" } });
+    }
+    return this.#dispatcher.closed() ?? { kind: "admitted", grant };
+  }
+
+  /** Reads and expands a body within its bounds. The caller releases it. */
+  async body(request: Request, bytesMax: number): Promise<HeldBody | Refusal> {
+    const encoding = encodingOf(request.headers.get("content-encoding"));
+    if (encoding.kind === "refused") return encoding;
+    const { bodyMs } = this.#config.limits;
+    const body = await readBody(request, { bytesMax, bodyMs }, this.#budget, this.#ports.clock);
+    if (body.kind === "refused") return body;
+    let held = body.bytes.length;
+    const release = () => this.#budget.give(held);
+    const expanded = expand(encoding.encoding, body.bytes, bytesMax);
+    const more = expanded.kind === "expanded" ? expanded.bytes.length - held : 0;
+    if (expanded.kind === "refused" || (more > 0 && !this.#budget.take(more))) {
+      release();
+      if (expanded.kind === "refused") return expanded;
+      return refused("busy", "too many bodies are being received", { retryAfterMs: 1_000 });
+    }
+    if (more < 0) this.#budget.give(-more);
+    held += more;
+    return { kind: "held", bytes: expanded.bytes, release };
+  }
+
+  /** Appends batches whole, in the sender's turn. `readings` is their number in all. */
+  async append(
+    grant: Grant,
+    parcels: readonly Parcel[],
+    readings: number,
+    bytes: number,
+  ): Promise<Taken | Refusal> {
+    const { metrics } = this.#ports;
+    const foreign = parcels.find(({ batch }) => !grant.allows(batch.device));
+    if (foreign !== undefined) {
+      return refused("not-allowed", `the key may not write for ${JSON.stringify(foreign.batch.device)}`);
+    }
+    const records = parcels.map(({ batch, value }) => this.#record(batch.device, value, RECORD_HEADERS));
+    const outcome = await this.#dispatcher.submit(senderOf(parcels, grant), records, bytes);
+    if (outcome.kind === "refused") return outcome;
+    const flagged = flaggedOf(parcels, outcome.appended, this.#config.judge);
+    metrics.count("isotherm_ingest_readings_total", readings);
+    for (const { reason } of flagged) metrics.count("isotherm_ingest_flagged_total", 1, { reason });
+    const credit = this.#dispatcher.credit();
+    metrics.gauge("isotherm_ingest_credit_readings", credit);
+    return { kind: "taken", readings, flagged, credit };
+  }
+
+  /** Appends one control record under its device's key. */
+  async control(
+    grant: Grant,
+    device: string,
+    kind: "device" | "release",
+    value: Uint8Array,
+  ): Promise<Appended | Refusal> {
+    if (!grant.isAdmin || !grant.allows(device)) {
+      return refused("not-allowed", `the key may not act for ${JSON.stringify(device)}: an admin's may`);
+    }
+    const record = this.#record(device, value, { ...RECORD_HEADERS, [headerNames.kind]: kind });
+    const outcome = await this.#dispatcher.submit(`device ${device}`, [record], value.length);
+    return outcome.kind === "refused" ? outcome : outcome.appended[0]!;
+  }
+
+  /** Null when readings are taken, else a sentence. */
+  ready(): string | null {
+    this.#ports.metrics.gauge("isotherm_ingest_held_bytes", this.#budget.bytes);
+    return this.#dispatcher.closed()?.detail ?? null;
+  }
+
+  stop(): Promise<void> {
+    return this.#dispatcher.stop();
+  }
+
+  #record(device: string, value: Uint8Array, headers: Readonly<Record<string, string>>): NewRecord {
+    return { partition: partitionOf(device, this.#ports.log.partitions), key: device, value, headers };
+  }
+}
+
+const RECORD_HEADERS = { [headerNames.version]: formatVersion };
+
+/** Whose turn a request uses: the device's, or that of the key that sends for several. */
+function senderOf(parcels: readonly Parcel[], grant: Grant): string {
+  const { device } = parcels[0]!.batch;
+  return parcels.every(({ batch }) => batch.device === device) ? `device ${device}` : `key ${grant.key}`;
+}
+
+function flaggedOf(
+  parcels: readonly Parcel[],
+  appended: readonly Appended[],
+  judge: Pick<JudgeConfig, "futureMs">,
+): Flagged[] {
+  const flagged: Flagged[] = [];
+  let start = 0;
+  for (const [place, { batch }] of parcels.entries()) {
+    const { appendMs } = appended[place]!;
+    for (let index = 0; index < batch.readings.length; index++) {
+      const verdict = inspect(batch, index, appendMs, judge);
+      if (verdict !== null) flagged.push({ index: start + index, ...verdict });
+    }
+    start += batch.readings.length;
+  }
+  return flagged;
+}
