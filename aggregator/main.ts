@@ -14,7 +14,9 @@ await runService({
   purpose: "turns the log's records into windowed rows and publishes them as files",
   table: { ...aggregatorSettings, ...logSettings, ...serviceSettings },
   start: async ({ settings, clock, random, trace, metrics, fail }) => {
-    const log = await openLogAt(settings.log, settings.partitions, { clock, random, trace, metrics });
+    const replay = settings.replay || Deno.args.includes("--replay");
+    const ports = { clock, random, trace, metrics };
+    const log = await openLogAt(settings.log, settings.partitions, ports, { replay });
     const aggregator = createAggregator({
       reader: log.reader,
       writer: log.writer,
@@ -31,7 +33,7 @@ await runService({
       ...defaultAggregatorConfig,
       worker: settings.worker ?? `worker-${random.uint32().toString(16)}`,
       publishEveryMs: settings.publishEveryMs,
-      replay: settings.replay || Deno.args.includes("--replay"),
+      replay,
       acceptGap: settings.acceptGap || Deno.args.includes("--accept-gap"),
     });
     const end = new AbortController();

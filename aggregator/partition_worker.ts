@@ -92,13 +92,17 @@ export class PartitionWorker {
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#start(signal);
-      while (!signal.aborted && this.#state !== "stopped") await this.#step(signal);
+      while (!signal.aborted && this.#isWorking()) await this.#step(signal);
     } catch (error) {
       if (!(error instanceof LogRefused || error instanceof StoreRefused)) throw error;
       this.#stop(error.message);
     } finally {
       await this.#finish();
     }
+  }
+
+  #isWorking(): boolean {
+    return this.#state !== "stopped" && this.#state !== "released";
   }
 
   #stop(sentence: string): void {
@@ -211,7 +215,7 @@ export class PartitionWorker {
 
   async #step(signal: AbortSignal): Promise<void> {
     const records = await this.#retried(signal, () => this.#read(signal));
-    if (records === undefined || signal.aborted || this.#state === "stopped") return;
+    if (records === undefined || signal.aborted || !this.#isWorking()) return;
     if (records.length > 0) await this.#foldAndCommit(records, signal);
     else await this.#retried(signal, () => this.#tickIfDue());
     const { clock } = this.ports;
@@ -233,7 +237,8 @@ export class PartitionWorker {
       case "records":
         return outcome.records;
       case "revoked":
-        this.#state = "stopped";
+        // Nothing for a person to do: another worker has it, and `Assignments.revoked` says so too.
+        this.#state = "released";
         return [];
       case "expired":
         this.#skipGap(nextOffset, outcome.earliest);
@@ -324,7 +329,11 @@ export class PartitionWorker {
   async #publish(): Promise<void> {
     const { clock, metrics } = this.ports;
     assert(this.#fold !== null, "what is published was folded");
-    if (this.#isPublished || this.#publisher === null) return;
+    if (this.#isPublished) return;
+    if (this.#publisher === null) {
+      this.#isPublished = true;
+      return;
+    }
     const startedMs = clock.monotonicMs();
     await this.#publisher.publish(this.#fold.openRows(), clock.nowMs());
     this.#isPublished = true;

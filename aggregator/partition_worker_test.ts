@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { defaultConfig } from "../core/config.ts";
+import { silentTrace } from "../core/ports/trace.ts";
+import { noMetrics } from "../core/ports/metrics.ts";
+import { MemoryDisk } from "../core/testing/memory_store.ts";
+import { virtualClock } from "../sim/clock.ts";
+import { SimLog } from "../sim/log.ts";
+import { seededRandom } from "../sim/random.ts";
+import { Scheduler } from "../sim/scheduler.ts";
+import { createLiveFeed } from "./live_feed.ts";
+import { type Aggregator, type AggregatorConfig, createAggregator, defaultAggregatorConfig } from "./mod.ts";
+
+const T0 = 1_763_942_400_000; // 2025-11-24T00:00:00Z
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+function world(partitions = 1) {
+  const scheduler = new Scheduler({ startMs: T0 });
+  const clock = virtualClock(scheduler);
+  const log = new SimLog({ partitions, clock, random: seededRandom(1) });
+  const ends = log.open();
+  const disks = Array.from({ length: partitions }, () => new MemoryDisk());
+  /** In slices, each with an event to begin with, so that what waits for promises only gets its turns too. */
+  const passTime = async (ms: number) => {
+    const endMs = scheduler.nowMs + ms;
+    for (let slice = 0; slice < 20; slice++) {
+      void clock.sleep(0);
+      await scheduler.runUntil(Math.min(endMs, scheduler.nowMs + ms / 20));
+    }
+    await scheduler.runUntil(endMs);
+  };
+  const append = (value: object | null, headers: Record<string, string> = {}) =>
+    ends.writer.append([{
+      partition: 0,
+      key: "desk",
+      value: value === null ? null : new TextEncoder().encode(JSON.stringify(value)),
+      headers,
+    }]);
+  const start = (config: Partial<AggregatorConfig> = {}) => {
+    const own = log.open();
+    const abort = new AbortController();
+    const aggregator: Aggregator = createAggregator({
+      reader: own.reader,
+      writer: own.writer,
+      clock,
+      trace: silentTrace,
+      metrics: noMetrics,
+      live: createLiveFeed(silentTrace),
+      openPartition: (partition) =>
+        Promise.resolve({ store: disks[partition]!.open(partition), publisher: null }),
+    }, { ...defaultAggregatorConfig, ...config });
+    let failure: string | null = null;
+    const done = aggregator.run(abort.signal).catch((error: Error) => {
+      failure = error.message;
+    });
+    const stop = async () => {
+      abort.abort();
+      await passTime(2 * SECOND);
+      await done;
+      await own.close();
+    };
+    return { aggregator, stop, failure: () => failure };
+  };
+  return { scheduler, log, disks, append, start, passTime };
+}
+
+const reading = (seq: number, ts: number) => ({ device: "desk", boot: 1, seq, ts, temperature_c: 20 });
+const minutesOf = (disk: MemoryDisk) =>
+  [...disk.windows.values()].filter((row) => row.windowSize === "1m").map((
+    row,
+  ) => [row.readings, row.closedBy]);
+
+Deno.test("a silent partition's window is closed by a tick of its owner, at its due time plus a second", async () => {
+  const { log, disks, append, start, passTime } = world();
+  const worker = start();
+  void append(reading(0, T0));
+  await passTime(6 * MINUTE);
+  assert.deepEqual(minutesOf(disks[0]!), []);
+  assert.equal(log.records(0).length, 2); // the owner record, the reading
+  await passTime(2 * SECOND);
+  assert.deepEqual(minutesOf(disks[0]!), [[1, "silence"]]);
+  assert.equal(log.records(0).at(-1)!.headers["isotherm-kind"], "tick");
+  await passTime(10 * MINUTE);
+  assert.equal(log.records(0).length, 3, "nothing more is due before the hour ends");
+  await worker.stop();
+});
+
+Deno.test("in replay nothing is appended", async () => {
+  const { log, append, start, passTime } = world();
+  void append(reading(0, T0));
+  await passTime(SECOND);
+  const worker = start({ replay: true });
+  await passTime(10 * MINUTE);
+  await worker.stop();
+  assert.equal(log.records(0).length, 1);
+});
+
+Deno.test("a restart goes on at the stored position, and counts nothing twice", async () => {
+  const { disks, append, start, passTime } = world();
+  for (let run = 0; run < 3; run++) {
+    const worker = start();
+    void append(reading(run, T0 + run * SECOND));
+    await passTime(2 * SECOND);
+    await worker.stop();
+  }
+  const desk = disks[0]!.devices.get("desk")!;
+  assert.deepEqual([desk.counted, desk.duplicates, disks[0]!.readings.length], [3, 0, 3]);
+});
+
+Deno.test("a full disk is waited for, and the transaction is kept once there is room", async () => {
+  const { disks, append, start, passTime } = world();
+  const worker = start();
+  await passTime(SECOND);
+  disks[0]!.commitsToRefuse = 3;
+  void append(reading(0, T0));
+  await passTime(SECOND);
+  assert.equal(worker.aggregator.status()[0]!.state, "waiting");
+  assert.match(worker.aggregator.status()[0]!.sentence ?? "", /disk is full/);
+  await passTime(5 * SECOND);
+  assert.equal(worker.aggregator.status()[0]!.state, "running");
+  assert.equal(disks[0]!.devices.get("desk")!.counted, 1);
+  await worker.stop();
+});
+
+Deno.test("another log in the place of the old one is refused, whatever is different", async (t) => {
+  const cases: [string, (log: SimLog) => void, RegExp][] = [
+    ["a log that ends earlier", (log) => log.truncate(0, 1), /ends at 1, but rows up to 2 are stored/],
+    [
+      "expired records",
+      (log) => log.expire(0, 3),
+      /records 2 to 2 of partition 0 have expired .* --accept-gap/,
+    ],
+  ];
+  for (const [name, damage, sentence] of cases) {
+    await t.step(name, async () => {
+      const { log, append, start, passTime } = world();
+      const first = start();
+      void append(reading(0, T0));
+      await passTime(2 * SECOND);
+      await first.stop();
+      if (name === "expired records") {
+        void append(reading(1, T0));
+        await passTime(SECOND);
+      }
+      damage(log);
+      const second = start();
+      await passTime(2 * SECOND);
+      assert.match(second.failure() ?? "", sentence);
+      await second.stop();
+    });
+  }
+});
+
+Deno.test("a record that differs from the one the rows end with is refused", async () => {
+  const one = world();
+  const first = one.start();
+  void one.append(reading(0, T0));
+  await one.passTime(2 * SECOND);
+  await first.stop();
+
+  const other = world();
+  other.disks[0] = one.disks[0]!;
+  void other.append(null);
+  void other.append(reading(0, T0 + 1));
+  void other.append(reading(1, T0 + 2));
+  await other.passTime(SECOND);
+  const second = other.start();
+  await other.passTime(2 * SECOND);
+  assert.match(second.failure() ?? "", /is not the one that the stored rows end with: this is another log/);
+  await second.stop();
+});
+
+Deno.test("an expired gap is skipped with --accept-gap", async () => {
+  const { log, disks, append, start, passTime } = world();
+  void append(reading(0, T0));
+  void append(reading(1, T0));
+  await passTime(SECOND);
+  log.expire(0, 1);
+  const worker = start({ acceptGap: true });
+  await passTime(2 * SECOND);
+  assert.equal(disks[0]!.devices.get("desk")!.counted, 1);
+  await worker.stop();
+});
+
+Deno.test("rows of another configuration or partition count are refused with what is different", async () => {
+  const one = world();
+  const first = one.start();
+  void one.append(reading(0, T0));
+  await one.passTime(2 * SECOND);
+  await first.stop();
+
+  const second = one.start({ judge: { ...defaultConfig, idleMs: 60_000 } });
+  await one.passTime(2 * SECOND);
+  assert.match(second.failure() ?? "", /made with another configuration of windows or bounds/);
+  await second.stop();
+
+  const wider = world(2);
+  wider.disks[0] = one.disks[0]!;
+  const third = wider.start();
+  await wider.passTime(2 * SECOND);
+  assert.match(third.aggregator.status()[0]!.sentence ?? "", /a log of 1 partitions, this one has 2/);
+  await third.stop();
+});
+
+Deno.test("a worker that reads another's newer owner record stops before what follows it", async () => {
+  const { disks, append, start, passTime } = world();
+  const worker = start();
+  await passTime(SECOND);
+  const owner = { "isotherm": "1", "isotherm-kind": "owner" };
+  void append({ worker: "another" }, owner);
+  void append(reading(0, T0));
+  await passTime(2 * SECOND);
+  assert.match(worker.failure() ?? "", /taken by another worker/);
+  assert.equal(disks[0]!.devices.size, 0);
+  await worker.stop();
+});
+
+Deno.test("an unknown version stops the partition with a sentence, after what came before it", async () => {
+  const { disks, append, start, passTime } = world();
+  const worker = start();
+  await passTime(SECOND);
+  void append(reading(0, T0));
+  void append(reading(1, T0), { isotherm: "2" });
+  void append(reading(2, T0));
+  await passTime(2 * SECOND);
+  assert.match(worker.failure() ?? "", /has version "2", this build reads 1/);
+  assert.equal(disks[0]!.devices.get("desk")!.counted, 1);
+  await worker.stop();
+});

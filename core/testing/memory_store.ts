@@ -1,0 +1,96 @@
+/** A store in memory, for tests of what uses one: it keeps its promises, survives `close`, and can be told to fail. */
+import { assert } from "../assert.ts";
+import type { Changes, Known, Needs, Store, StoredState } from "../ports/store.ts";
+import { StoreUnavailable } from "../ports/store.ts";
+import type {
+  BootRow,
+  DeviceRow,
+  PositionRow,
+  QuarantineRow,
+  ReadingRow,
+  ReleaseRow,
+  WindowRow,
+} from "../rows.ts";
+
+/** What outlives the process: open any number of stores on it, one after the other. */
+export class MemoryDisk {
+  position: PositionRow | null = null;
+  readings: ReadingRow[] = [];
+  quarantined: QuarantineRow[] = [];
+  released: ReleaseRow[] = [];
+  /** Newest version by device, size and start. */
+  windows = new Map<string, WindowRow>();
+  devices = new Map<string, DeviceRow>();
+  boots = new Map<string, BootRow>();
+  commits = 0;
+  /** The next so many commits are refused. */
+  commitsToRefuse = 0;
+
+  open(partition: number): Store {
+    return new MemoryStore(partition, this);
+  }
+}
+
+const windowKey = (row: { device: string; windowSize: string; startMs: number }) =>
+  JSON.stringify([row.device, row.windowSize, row.startMs]);
+
+class MemoryStore implements Store {
+  #isOpen = true;
+
+  constructor(readonly partition: number, readonly disk: MemoryDisk) {}
+
+  load(openFrom: (watermarkMs: number | null) => number): Promise<StoredState> {
+    assert(this.#isOpen, "a store is open while it is used");
+    const { position, devices, boots, readings, windows } = this.disk;
+    const watermarkOf = (device: string) => devices.get(device)?.watermarkMs ?? null;
+    return Promise.resolve({
+      position,
+      devices: [...devices.values()],
+      boots: [...boots.values()],
+      closedAhead: [...windows.values()].filter(({ device, endMs }) =>
+        endMs > (watermarkOf(device) ?? -Infinity)
+      ),
+      openReadings: readings.filter(({ device, tsMs }) => tsMs >= openFrom(watermarkOf(device))),
+    });
+  }
+
+  lookup(needs: Needs): Promise<Known> {
+    assert(this.#isOpen, "a store is open while it is used");
+    const isNeeded = (row: { readonly device: string | null; readonly tsMs: number | null }) =>
+      needs.readings.some(({ device, fromMs, toMs }) =>
+        row.device === device && row.tsMs !== null && row.tsMs >= fromMs && row.tsMs < toMs
+      );
+    return Promise.resolve({
+      readings: this.disk.readings.filter(isNeeded),
+      quarantined: this.disk.quarantined.filter(isNeeded),
+      windows: needs.windows.flatMap((need) => this.disk.windows.get(windowKey(need)) ?? []),
+    });
+  }
+
+  commit(changes: Changes): Promise<void> {
+    assert(this.#isOpen, "a store is open while it is used");
+    const { disk } = this;
+    if (disk.commitsToRefuse > 0) {
+      disk.commitsToRefuse--;
+      return Promise.reject(new StoreUnavailable("the disk is full: make room"));
+    }
+    disk.commits++;
+    disk.position = changes.position;
+    disk.readings.push(...changes.readings);
+    disk.quarantined.push(...changes.quarantined);
+    disk.released.push(...changes.released);
+    for (const row of changes.windows) {
+      const before = disk.windows.get(windowKey(row));
+      assert((before?.revision ?? null) === row.replaces, "a version replaces the newest one");
+      disk.windows.set(windowKey(row), row);
+    }
+    for (const row of changes.devices) disk.devices.set(row.device, row);
+    for (const row of changes.boots) disk.boots.set(JSON.stringify([row.device, row.boot]), row);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    this.#isOpen = false;
+    return Promise.resolve();
+  }
+}
