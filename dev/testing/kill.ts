@@ -27,8 +27,8 @@ export interface KillPlan {
 }
 
 /** Rows of the file for each kill, and the most readings that are taken between a start and the next kill. */
-const rowsPerKill = 4_000;
-const readingsPerLifeMax = 3_000;
+const rowsPerKill = 8_000;
+const readingsPerLifeMax = 2_000;
 const devices = 8;
 
 /** Runs the plan; throws when a promise is broken. */
@@ -82,7 +82,12 @@ async function importUnderFire(folder: string, plan: KillPlan): Promise<void> {
 /** Kills it at some moment between its first instruction and some thousand readings later. */
 async function killAtRandom(dev: Process, url: string, random: Random): Promise<void> {
   const readings = below(random, 8) === 0 ? 0 : 1 + below(random, readingsPerLifeMax);
-  if (readings > 0) await until(`${readings} readings are taken`, async () => await takenBy(url) >= readings);
+  if (readings > 0) {
+    await until(`${readings} readings are taken`, async () => {
+      ok(dev.isRunning, dev.text);
+      return await takenBy(url) >= readings;
+    });
+  }
   await machineClock.sleep(below(random, 100));
   const ended = await dev.stop("SIGKILL");
   equal(ended.signal, "SIGKILL", dev.text);

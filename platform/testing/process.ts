@@ -169,10 +169,9 @@ export async function until<T>(
   }
 }
 
-/** Resident memory of a process in bytes (Linux), now and at its highest. */
-export function memoryOf(pid: number): { readonly bytes: number; readonly peakBytes: number } {
+/** Highest resident memory of a process so far in bytes, or null where the system doesn't tell (only Linux does). */
+export function peakMemoryOf(pid: number): number | null {
+  if (Deno.build.os !== "linux") return null;
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  const kilobytes = (name: string) =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1] ?? NaN);
-  return { bytes: kilobytes("VmRSS") * 1_024, peakBytes: kilobytes("VmHWM") * 1_024 };
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) * 1_024;
 }

@@ -1,0 +1,34 @@
+import { equal, ok } from "node:assert/strict";
+import { importHelp } from "../import/options.ts";
+import { devHelp } from "./options.ts";
+import { readmePath, withTables } from "./testing/readme.ts";
+
+const readme = await Deno.readTextFile(readmePath);
+const denoJson = JSON.parse(await Deno.readTextFile(new URL("deno.json", readmePath))) as {
+  tasks: Record<string, { command: string }>;
+};
+
+/** Without what the formatter adds to line columns up. */
+const unpadded = (text: string) => text.replace(/ *\| */g, "|").replace(/-{3,}/g, "---");
+
+Deno.test("the README's tables are those that the services read: deno task update", () => {
+  equal(unpadded(readme), unpadded(withTables(readme)));
+  for (const name of ["ingest", "aggregator", "both"]) ok(readme.includes(`<!-- settings ${name} -->`), name);
+});
+
+Deno.test("the README names every option of dev, and every task that it names exists", () => {
+  for (const [option] of devHelp.matchAll(/^ {2}--[a-z-]+/gm)) {
+    ok(readme.includes(`\`${option.trim()}`), option);
+  }
+  for (const [, task = ""] of readme.matchAll(/deno@2\.9\.6 task ([a-z:]+)/g)) {
+    ok(task in denoJson.tasks, task);
+  }
+  ok(importHelp.includes("--zone"));
+});
+
+Deno.test("no task that users run has all permissions", () => {
+  for (const [name, { command }] of Object.entries(denoJson.tasks)) {
+    ok(!/(^| )(-A|--allow-all)( |$)/.test(command), name);
+    if (!name.startsWith("test")) ok(!command.includes("--allow-run"), name);
+  }
+});
