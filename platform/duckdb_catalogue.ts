@@ -8,43 +8,19 @@
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { PositionRow } from "../core/rows.ts";
 import { assert } from "../core/assert.ts";
-import { folderOf, removeFile, syncFile, syncFolder } from "./durable_files.ts";
+import { createHash } from "node:crypto";
+import { fileBytes, removeFile, syncFile } from "./durable_files.ts";
 import { type DataPaths, type PartitionRecord, quoted } from "./duckdb_published.ts";
 import { readParquet } from "./duckdb_live.ts";
 import type { Segment } from "./duckdb_segments.ts";
 import {
-  bootTable,
-  deviceTable,
-  openWindowTable,
+  baseTables,
   positionTable,
-  quarantineTable,
-  readingTable,
-  releaseTable,
   selectList,
+  sqlTypes,
   type TableShape,
   viewsSql,
-  windowTable,
 } from "./duckdb_tables.ts";
-
-const baseTables: readonly TableShape[] = [
-  readingTable,
-  quarantineTable,
-  releaseTable,
-  windowTable,
-  openWindowTable,
-  deviceTable,
-  bootTable,
-  positionTable,
-];
-
-const sqlTypes = {
-  int64: "BIGINT",
-  int32: "INTEGER",
-  boolean: "BOOLEAN",
-  text: "VARCHAR",
-  time: "TIMESTAMP",
-  decimal: "DECIMAL(38, 0)",
-} as const;
 
 /** Writes catalogues. One per publisher; has a DuckDB instance of its own, so that files never mix with the live one. */
 export class CatalogueWriter {
@@ -54,32 +30,36 @@ export class CatalogueWriter {
     private readonly template: string,
   ) {}
 
-  /** `template` is a private file of this writer's; it is made anew. */
-  static async open(template: string): Promise<CatalogueWriter> {
+  /** `folder` is private to this writer; the template is made there unless this build has made it before. */
+  static async open(folder: string): Promise<CatalogueWriter> {
+    const statements = [...baseTables.map(emptyView), viewsSql];
+    const hash = createHash("sha256").update(statements.join("\n")).digest("hex").slice(0, 16);
+    const template = `${folder}/catalogue_template_${hash}.duckdb`;
     const instance = await DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "64MiB" });
     const connection = await instance.connect();
     const writer = new CatalogueWriter(instance, connection, template);
-    await removeFile(template);
-    await removeFile(`${template}.wal`);
+    if (await fileBytes(template) > 0) return writer;
+    const made = `${template}.tmp`;
+    await removeFile(made);
+    await removeFile(`${made}.wal`);
     // Blocks of 16 KiB instead of 256: the file is copied at every publication.
-    await writer.#attached(template, "(BLOCK_SIZE 16384)", [
-      ...baseTables.map((table) => emptyView(table)),
-      viewsSql,
-    ]);
+    await writer.#fill(made, "(BLOCK_SIZE 16384)", statements);
+    await syncFile(made);
+    await Deno.rename(made, template);
     return writer;
   }
 
-  /** Writes the catalogue of these records and renames it into place, durably. */
+  /** Writes the catalogue of these records and renames it into place. */
   async write(paths: DataPaths, records: ReadonlyMap<number, PartitionRecord>): Promise<void> {
-    const fresh = `${paths.catalogue}.${Deno.pid}.tmp`;
-    await removeFile(`${fresh}.wal`);
-    await Deno.copyFile(this.template, fresh);
-    await this.#attached(fresh, "", baseTables.map((table) => baseView(paths, table, [...records.values()])));
+    const made = `${paths.catalogue}.tmp`;
+    await removeFile(made);
+    await removeFile(`${made}.wal`);
+    await Deno.copyFile(this.template, made);
+    await this.#fill(made, "", baseTables.map((table) => baseView(paths, table, [...records.values()])));
     // A reader that opens the file for writing would lock all others out.
-    await Deno.chmod(fresh, 0o444);
-    await syncFile(fresh);
-    await Deno.rename(fresh, paths.catalogue);
-    await syncFolder(folderOf(paths.catalogue));
+    Deno.chmodSync(made, 0o444);
+    await syncFile(made);
+    Deno.renameSync(made, paths.catalogue);
   }
 
   close(): void {
@@ -87,11 +67,12 @@ export class CatalogueWriter {
     this.instance.closeSync();
   }
 
-  async #attached(path: string, options: string, statements: readonly string[]): Promise<void> {
+  async #fill(path: string, options: string, statements: readonly string[]): Promise<void> {
     await this.connection.run(`ATTACH ${quoted(path)} AS published ${options}`);
     try {
       await this.connection.run("USE published");
-      await this.connection.run(statements.join(";\n"));
+      // One transaction: every statement of its own would wait for the disk.
+      await this.connection.run(`BEGIN TRANSACTION;\n${statements.join(";\n")};\nCOMMIT`);
     } finally {
       await this.connection.run("USE memory");
       await this.connection.run("DETACH published");

@@ -4,7 +4,7 @@
  * - Nothing ambient: threads, memory, temporary files and checkpoints are set here; extensions are off.
  * - Statements are prepared afresh for each run. One that was prepared while its table was small keeps stale statistics
  *   and can answer wrongly (duckdb/duckdb#23704), see `duckdb_statistics_test.ts`.
- * - DuckDB never checkpoints inside a commit; `checkpointIfLarge` does, between transactions.
+ * - DuckDB never checkpoints inside a commit; `checkpoint` does, between transactions.
  * - The file is locked by POSIX rules: once this process has it open, it must not open and close it in any other way,
  *   or the lock is silently gone. So it is only looked at (`stat`) and read before DuckDB opens it.
  */
@@ -13,7 +13,7 @@ import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
 import { fileBytes } from "./durable_files.ts";
 import { storeError } from "./duckdb_errors.ts";
 import { quoted } from "./duckdb_published.ts";
-import { baseTablesSql } from "./duckdb_tables.ts";
+import { baseTables, baseTablesSql, sqlTypes } from "./duckdb_tables.ts";
 
 export interface LiveOptions {
   /** The file; its folder exists. */
@@ -78,12 +78,12 @@ export class LiveFile {
     }
   }
 
-  /** Folds the write-ahead log into the file once it is large. Refused checkpoints are survived: it only grows on. */
-  async checkpointIfLarge(): Promise<boolean> {
-    if (await fileBytes(`${this.options.path}.wal`) < WAL_BYTES_MAX) return false;
-    return await this.checkpoint();
+  /** Whether the write-ahead log should be folded into the file. */
+  async isWalLarge(): Promise<boolean> {
+    return await fileBytes(`${this.options.path}.wal`) >= WAL_BYTES_MAX;
   }
 
+  /** Folds the write-ahead log into the file; false if DuckDB refuses now: then it only grows on. */
   async checkpoint(): Promise<boolean> {
     try {
       await this.writer.run("CHECKPOINT");
@@ -148,22 +148,14 @@ export class LiveFile {
       await this.writer.run(`BEGIN TRANSACTION; ${baseTablesSql}; COMMIT;`);
       return;
     }
-    const memory = await DuckDBInstance.create(":memory:", { threads: "1" });
-    const connection = await memory.connect();
-    try {
-      await connection.run(baseTablesSql);
-      const expected = await this.#columns(connection);
-      const differing = expected.find((column) => !existing.includes(column)) ??
-        existing.find((column) => !expected.includes(column));
-      if (differing === undefined) return;
-      throw new StoreRefused(
-        `${this.options.path} was written by a build with other tables (${differing} differs): use that build, or move ` +
-          "the data folder aside and start again, which makes all rows anew from the log",
-      );
-    } finally {
-      connection.closeSync();
-      memory.closeSync();
-    }
+    const expected = expectedColumns;
+    const differing = expected.find((column) => !existing.includes(column)) ??
+      existing.find((column) => !expected.includes(column));
+    if (differing === undefined) return;
+    throw new StoreRefused(
+      `${this.options.path} was written by a build with other tables (${differing} differs): use that build, or move ` +
+        "the data folder aside and start again, which makes all rows anew from the log",
+    );
   }
 
   async #columns(connection: DuckDBConnection): Promise<string[]> {
@@ -174,6 +166,14 @@ export class LiveFile {
     return reader.getRows().map((row) => String(row[0]));
   }
 }
+
+/** Every column of the base tables with its type, as `#columns` gives them. */
+const expectedColumns = baseTables.flatMap((
+  table,
+) => [
+  `${table.name}.version BIGINT`,
+  ...table.columns.map(({ name, kind }) => `${table.name}.${name} ${sqlTypes[kind]}`),
+]);
 
 /** SQL for several Parquet files as one table; the paths are absolute. */
 export function readParquet(paths: readonly string[]): string {

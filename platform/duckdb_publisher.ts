@@ -1,7 +1,7 @@
 /**
  * The publisher: committed rows as files that any DuckDB client can open while the pipeline writes.
  *
- *     const publisher = await openPublisher(store, { mergeInline: false });
+ *     const publisher = await openPublisher(store);          // { mergeInline: true } in a simulation
  *     await publisher.publish(openWindows, clock.nowMs());   // from one caller, one at a time; commits may go on
  *     await publisher.close();
  *
@@ -9,13 +9,13 @@
  * 1. new rows of each table, up to the last committed transaction, as one small Parquet file a table;
  * 2. the partition's record with the new list of files (the truth about what is published);
  * 3. the catalogue of all partitions, by rename; 4. the manifest, by rename;
- * 5. published rows leave the live file; files that nobody needs any more are deleted once `publishedGraceMs` is over.
+ * 5. published rows may leave the live file; files that nobody names any more go once `publishedGraceMs` is over.
  *
- * A crash after 1 leaves files that nobody names (deleted at the next opening), after 2 or 3 a record that is newer than
- * the catalogue (the next publication catches up), after 4 rows in the live file that are published already (trimmed at
- * the next opening). At every point the last complete catalogue names files that exist.
+ * A crash after 1 leaves files that nobody names (deleted later), after 2 or 3 a record that is newer than the catalogue
+ * (the next publication catches up), after 4 rows in the live file that are published already (trimmed at the next
+ * opening). At every point the catalogue that is in place names files that exist.
  *
- * Merging runs behind, and its result is published with the next publication: a publication's time follows its new rows.
+ * Merging runs behind, see `duckdb_merger.ts`: a publication's time follows its new rows.
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
@@ -25,8 +25,9 @@ import type { Publisher } from "../core/ports/publisher.ts";
 import { StoreRefused } from "../core/ports/store.ts";
 import { isKept } from "../core/retention.ts";
 import type { PositionRow, WindowRow } from "../core/rows.ts";
+import { type Bounds, type BoundsByTable, noRows, replacing } from "./duckdb_bounds.ts";
 import { CatalogueWriter } from "./duckdb_catalogue.ts";
-import { TableWriter } from "./duckdb_columns.ts";
+import { readRows, TableWriter } from "./duckdb_columns.ts";
 import {
   addLanes,
   type Lanes,
@@ -34,33 +35,34 @@ import {
   lanesSql,
   lanesText,
   noLanes,
+  rowDigest,
   subtractLanes,
 } from "./duckdb_digest.ts";
 import { storeError } from "./duckdb_errors.ts";
 import { readParquet } from "./duckdb_live.ts";
+import { applyMerges, Merger } from "./duckdb_merger.ts";
 import {
   manifestOf,
   type PartitionRecord,
-  quoted,
   readRecords,
   recordName,
   recordNames,
   type RetiredFile,
   writeRecord,
 } from "./duckdb_published.ts";
-import { dueMerge, forcedMerge, type Merge, type Segment, segmentLimits } from "./duckdb_segments.ts";
-import { type DuckdbStore, segmentTables } from "./duckdb_store.ts";
-import { newestOf, openWindowTable, selectList, type TableShape, windowTable } from "./duckdb_tables.ts";
+import { SegmentWriter } from "./duckdb_segment_writer.ts";
+import { type Segment, segmentLimits } from "./duckdb_segments.ts";
+import type { DuckdbStore } from "./duckdb_store.ts";
 import {
-  fileBytes,
-  readTextIfAny,
-  removeFile,
-  replaceFile,
-  sha256OfFile,
-  syncFile,
-  syncFolder,
-  withFileLock,
-} from "./durable_files.ts";
+  kindsOf,
+  newestOf,
+  openWindowTable,
+  segmentTables,
+  selectList,
+  type TableShape,
+  windowTable,
+} from "./duckdb_tables.ts";
+import { readTextIfAny, removeFile, replaceFile, syncFolder, withFileLock } from "./durable_files.ts";
 
 /**
  * How long files stay readable after the last publication that named them: a connection that stays open sees the old
@@ -68,14 +70,8 @@ import {
  */
 export const publishedGraceMs = 5 * 60_000;
 
-/** A merge of fewer rows sorts them by time; a larger one keeps its inputs' order, newest first, without memory. */
-const SORTED_ROWS_MAX = 300_000;
-/** Rows of a Parquet row group: what a query for the newest rows has to decode at the least. */
-const ROW_GROUP_ROWS = 61_440;
-/** Readings that expire separately: segments that span more days of append time are not merged. */
-const MERGED_DAYS_MAX = 4;
-const DAY_MS = 86_400_000;
-
+/** New windows whose digest is summed here; of more DuckDB does it, which costs 15 ms and then a fifth per row. */
+const DIGESTED_HERE_MAX = 2_000;
 export interface PublisherOptions {
   /** Merge before `publish` resolves: one thing after another, as a simulation needs it. Default: behind it. */
   readonly mergeInline?: boolean;
@@ -89,77 +85,204 @@ export async function openPublisher(
   try {
     await Deno.mkdir(store.paths.segments, { recursive: true });
     await Deno.mkdir(store.paths.records, { recursive: true });
+    const writer = new SegmentWriter(store.paths, store.partition);
+    const merger = new Merger(store.paths, await store.live.connect(), writer);
+    const catalogue = await CatalogueWriter.open(store.paths.liveFolder);
     const connection = await store.live.connect();
-    const mergeConnection = await store.live.connect();
-    const catalogue = await CatalogueWriter.open(`${store.paths.liveFolder}/catalogue_template.duckdb`);
-    return new DuckdbPublisher(store, connection, mergeConnection, catalogue, options.mergeInline ?? false);
+    return new DuckdbPublisher(store, connection, writer, merger, catalogue, options.mergeInline ?? false);
   } catch (error) {
     throw storeError("opening the publisher", error);
   }
 }
 
-/** Columns that tell the append time of a table's rows, for expiry. */
-const expiring = new Set(["reading_rows", "quarantine_rows"]);
-
-/** A merge that is written but not yet published. */
-interface Merged {
-  readonly inputs: readonly Segment[];
-  readonly output: Segment;
+/** What is published of the store, taken at one moment. */
+interface Snapshot {
+  readonly version: number;
+  readonly position: PositionRow;
+  readonly before: PartitionRecord | null;
+  readonly fresh: BoundsByTable;
+  readonly open: readonly WindowRow[];
 }
 
 export class DuckdbPublisher implements Publisher {
   readonly #openWindows = new TableWriter(openWindowTable.name, openWindowTable.columns, true);
   #manifest: Manifest | null = null;
-  #merged: readonly Merged[] = [];
-  #merging: Promise<void> | null = null;
-  #mergeError: unknown = null;
-  #fileNumber = 0;
   #orphansRemoved = false;
-  #closed = false;
 
-  /** Use {@link openPublisher}. `mergeConnection` is apart, so that a publication never waits for a merge. */
+  /** Use {@link openPublisher}. */
   constructor(
     private readonly store: DuckdbStore,
     private readonly connection: DuckDBConnection,
-    private readonly mergeConnection: DuckDBConnection,
+    private readonly writer: SegmentWriter,
+    private readonly merger: Merger,
     private readonly catalogue: CatalogueWriter,
     private readonly mergeInline: boolean,
   ) {}
 
   async publish(open: readonly WindowRow[], publishedMs: number): Promise<Manifest> {
-    // Taken together, before the first await: the open windows are those of this transaction.
-    const { version, position } = this.store;
+    const { version, position, record: before } = this.store;
     assert(position !== null, "a store is published after its first transaction");
+    if (this.#manifest !== null && before?.version === version) return this.#manifest;
+    // Taken before the first await: the open windows are those of this transaction.
+    const fresh = this.store.takeUnpublished();
     try {
-      const isPublished = this.#manifest !== null && this.store.record?.version === version;
-      if (isPublished) return this.#manifest!;
-      if (!this.#orphansRemoved) await this.#removeOrphans(publishedMs);
-      this.#orphansRemoved = true;
-      // Out of room only if merging lags by two publications: then it has to be waited for.
-      if (this.#segments().length > segmentLimits.segmentsMax - segmentTables.length - 1) {
-        await this.settled();
-      }
-      return await this.#publish(open, publishedMs, version, position);
+      await this.#prepare(publishedMs);
+      return await this.#publish({ version, position, before, fresh, open }, publishedMs);
     } catch (error) {
+      this.store.giveBack(fresh);
       throw storeError("publishing", error);
     }
   }
 
   /** Resolves when no merge is running; rejects if the last one failed. */
-  async settled(): Promise<void> {
-    await this.#merging;
-    if (this.#mergeError !== null) throw storeError("merging published files", this.#mergeError);
+  settled(): Promise<void> {
+    return this.merger.settled();
   }
 
   /** Ends a merge that is running, unfinished, and releases everything. What is published stays. */
   async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#merging !== null) this.mergeConnection.interrupt();
-    await this.#merging;
-    this.mergeConnection.closeSync();
+    await this.merger.close();
     this.connection.closeSync();
     this.catalogue.close();
-    await removeFile(`${this.store.paths.liveFolder}/catalogue_template.duckdb`);
+  }
+
+  async #prepare(nowMs: number): Promise<void> {
+    if (!this.#orphansRemoved) await this.#removeOrphans(nowMs);
+    this.#orphansRemoved = true;
+    const segments = applyMerges(this.store.record?.segments ?? [], this.merger.merged);
+    // Out of room only if merging lags by two publications: then it has to be waited for.
+    if (segments.length > segmentLimits.segmentsMax - segmentTables.length - 1) await this.merger.settled();
+  }
+
+  async #publish(snapshot: Snapshot, publishedMs: number): Promise<Manifest> {
+    const { before, version, position } = snapshot;
+    const fresh = await this.#writeSegments(snapshot);
+    const rowDigest = lanesText(await this.#digest(snapshot, fresh));
+    const merged = this.merger.merged;
+    const isNeeded = (segment: Segment) =>
+      segment.table !== openWindowTable.name && !isExpired(segment, position, this.store.retentionMs);
+    const kept = applyMerges(before?.segments ?? [], merged).filter(isNeeded);
+    const segments = [...kept, ...fresh];
+    assert(segments.length <= segmentLimits.segmentsMax, "a partition has at most 64 segments");
+    const known = [
+      ...before?.segments ?? [],
+      ...merged.flatMap(({ inputs, output }) => [...inputs, output]),
+    ];
+    const retired = retire(before?.retired ?? [], known, kept, publishedMs);
+    const record: PartitionRecord = {
+      isotherm: 1,
+      generation: generationAfter(before),
+      publishedMs,
+      version,
+      position,
+      rowDigest,
+      segments,
+      retired: retired.kept,
+    };
+    const manifest = await this.#replace(record);
+    this.#manifest = manifest;
+    this.merger.taken(merged.length);
+    await this.store.published(record, snapshot.fresh);
+    for (const { path } of retired.over) await removeFile(`${this.store.paths.published}/${path}`);
+    this.merger.start(record);
+    if (this.mergeInline) await this.merger.settled();
+    return manifest;
+  }
+
+  async #writeSegments(snapshot: Snapshot): Promise<Segment[]> {
+    const segments: Segment[] = [];
+    for (const table of segmentTables) {
+      const bounds = snapshot.fresh.get(table.name);
+      if (bounds !== undefined) segments.push(await this.#writeNew(table, bounds, snapshot));
+    }
+    if (snapshot.open.length > 0) segments.push(await this.#writeOpen(snapshot));
+    if (segments.length > 0) await syncFolder(this.store.paths.segments);
+    return segments;
+  }
+
+  /** New rows of a table as one segment, newest time first. */
+  async #writeNew(table: TableShape, bounds: Bounds, snapshot: Snapshot): Promise<Segment> {
+    const rows = `FROM ${table.name} WHERE ${isNew(snapshot)}`;
+    const counting = table.newestBy === null ? `(${rows})` : newestOf(rows, table.newestBy);
+    const order = table.timeColumn === null ? "version" : `${table.timeColumn} DESC, device`;
+    const query = `SELECT version, ${selectList(table)} FROM ${counting} ORDER BY ${order}`;
+    return await this.writer.write(this.connection, table, query, coverOf(snapshot, bounds));
+  }
+
+  async #writeOpen(snapshot: Snapshot): Promise<Segment> {
+    await this.connection.run("CREATE OR REPLACE TEMP TABLE open_window_rows AS FROM window_rows LIMIT 0");
+    await this.#openWindows.append(this.connection, snapshot.open, snapshot.version, "temp");
+    const query = `SELECT version, ${selectList(openWindowTable)} FROM temp.open_window_rows
+      ORDER BY window_start DESC, device`;
+    const bounds = { ...noRows, rows: snapshot.open.length };
+    return await this.writer.write(this.connection, openWindowTable, query, coverOf(snapshot, bounds));
+  }
+
+  /** The digest after the new rows: plus their versions, minus those that they replace. */
+  async #digest(snapshot: Snapshot, fresh: readonly Segment[]): Promise<Lanes> {
+    const lanes = snapshot.before === null ? noLanes : lanesOf(snapshot.before.rowDigest);
+    const windows = fresh.find(({ table }) => table === windowTable.name);
+    if (windows === undefined) return lanes;
+    const added = windows.rows <= DIGESTED_HERE_MAX
+      ? await this.#lanesHere(snapshot)
+      : await this.#lanes(`FROM ${readParquet([this.#absolute(windows)])}`);
+    const replaced = await this.#replacedLanes(snapshot, windows);
+    return subtractLanes(addLanes(lanes, added), replaced);
+  }
+
+  async #lanesHere(snapshot: Snapshot): Promise<Lanes> {
+    const result = await this.connection.stream(
+      `SELECT ${selectList(windowTable)} FROM window_rows WHERE ${isNew(snapshot)}`,
+    );
+    return lanesOf(rowDigest(await readRows(result, kindsOf(windowTable), windowTable.make)));
+  }
+
+  async #replacedLanes({ before, fresh }: Snapshot, windows: Segment): Promise<Lanes> {
+    const { minMs, maxMs } = fresh.get(replacing) ?? noRows;
+    if (minMs === null || maxMs === null) return noLanes;
+    const older = (before?.segments ?? []).filter((segment) =>
+      segment.table === windowTable.name && segment.minMs! <= maxMs && segment.maxMs! >= minMs
+    );
+    const all = readParquet([...older, windows].map((segment) => this.#absolute(segment)));
+    const newer = readParquet([this.#absolute(windows)]);
+    return await this.#lanes(
+      `SELECT old.* FROM ${all} old SEMI JOIN (
+         SELECT device, window_size, window_start, replaces FROM ${newer} WHERE replaces IS NOT NULL) new
+       ON new.device = old.device AND new.window_size = old.window_size AND new.window_start = old.window_start
+         AND new.replaces = old.revision`,
+    );
+  }
+
+  async #lanes(rows: string): Promise<Lanes> {
+    const reader = await this.connection.runAndReadAll(lanesSql(rows));
+    const cells = reader.getRows()[0]!.map((cell) => BigInt.asUintN(64, BigInt(String(cell ?? 0))));
+    return [cells[0]!, cells[1]!, cells[2]!, cells[3]!];
+  }
+
+  /** Record, catalogue and manifest, while no other worker does the same. */
+  async #replace(record: PartitionRecord): Promise<Manifest> {
+    const { paths, partition } = this.store;
+    return await withFileLock(paths.lock, async () => {
+      const records = await readRecords(paths);
+      const newest = records.get(partition);
+      if (newest !== undefined && newest.position.epoch > record.position.epoch) {
+        throw new StoreRefused(
+          `partition ${partition} belongs to a newer owner (epoch ${newest.position.epoch}, ours is ` +
+            `${record.position.epoch}): this worker stops publishing it`,
+        );
+      }
+      await writeRecord(paths, record);
+      records.set(partition, record);
+      await this.catalogue.write(paths, records);
+      const last = await readTextIfAny(paths.manifest);
+      const generation = (last === null ? 0 : parseManifest(last).generation) + 1;
+      const manifest = manifestOf(records, generation, record.publishedMs, record.position.configHash);
+      await replaceFile(paths.manifest, JSON.stringify(manifest, null, 1));
+      for (const name of await recordNames(paths, partition)) {
+        if (name !== recordName(record.position)) await removeFile(`${paths.records}/${name}`);
+      }
+      return manifest;
+    });
   }
 
   /**
@@ -178,321 +301,46 @@ export class DuckdbPublisher implements Publisher {
       const path = `segments/${partition}/${entry.name}`;
       if (named.has(path)) continue;
       const { mtime } = await Deno.stat(`${paths.published}/${path}`);
-      if (mtime !== null && mtime.getTime() < nowMs - publishedGraceMs) {
-        await removeFile(`${paths.published}/${path}`);
-      }
+      const isOld = mtime !== null && mtime.getTime() < nowMs - publishedGraceMs;
+      if (isOld) await removeFile(`${paths.published}/${path}`);
     }
   }
 
-  async #publish(
-    open: readonly WindowRow[],
-    publishedMs: number,
-    version: number,
-    position: PositionRow,
-  ): Promise<Manifest> {
-    const before = this.store.record;
-    const named = { epoch: position.epoch, generation: (before?.generation ?? 0) + 1 };
-    const fresh: Segment[] = [];
-    for (const table of segmentTables) {
-      const segment = await this.#writeNew(table, before?.version ?? 0, version, named);
-      if (segment !== null) fresh.push(segment);
-    }
-    const rowDigest = lanesText(await this.#digest(before, version, fresh));
-    const openSegment = await this.#writeOpen(open, version, named);
-
-    const merged = this.#merged;
-    const kept = applyMerges(before?.segments ?? [], merged).filter((segment) =>
-      segment.table !== openWindowTable.name && !isExpired(segment, position, this.store.retentionMs)
-    );
-    const segments = [...kept, ...fresh, ...openSegment === null ? [] : [openSegment]];
-    assert(segments.length <= segmentLimits.segmentsMax, "a partition has at most 64 segments");
-    const retired = retire(before, merged, kept, publishedMs);
-    const { generation } = named;
-    const record: PartitionRecord = {
-      isotherm: 1,
-      generation,
-      publishedMs,
-      version,
-      position,
-      rowDigest,
-      segments,
-      retired: retired.kept,
-    };
-    this.#manifest = await this.#replace(record);
-    this.#merged = this.#merged.slice(merged.length);
-    await this.store.published(record);
-    for (const file of retired.over) await removeFile(`${this.store.paths.published}/${file.path}`);
-    this.#startMerging();
-    if (this.mergeInline) await this.settled();
-    return this.#manifest;
-  }
-
-  /** The segments of the next publication, as far as they are known. */
-  #segments(): readonly Segment[] {
-    return applyMerges(this.store.record?.segments ?? [], this.#merged);
-  }
-
-  /** Record, catalogue and manifest, while no other worker does the same. */
-  async #replace(record: PartitionRecord): Promise<Manifest> {
-    const { paths, partition } = this.store;
-    return await withFileLock(paths.lock, async () => {
-      const newest = (await readRecords(paths)).get(partition);
-      if (newest !== undefined && newest.position.epoch > record.position.epoch) {
-        throw new StoreRefused(
-          `partition ${partition} belongs to a newer owner (epoch ${newest.position.epoch}, ours is ` +
-            `${record.position.epoch}): this worker stops publishing it`,
-        );
-      }
-      await writeRecord(paths, record);
-      for (const name of await recordNames(paths, partition)) {
-        if (name !== recordName(record.position)) await removeFile(`${paths.records}/${name}`);
-      }
-      const records = await readRecords(paths);
-      await this.catalogue.write(paths, records);
-      const last = await readTextIfAny(paths.manifest);
-      const generation = (last === null ? 0 : parseManifest(last).generation) + 1;
-      const manifest = manifestOf(records, generation, record.publishedMs, record.position.configHash);
-      await replaceFile(paths.manifest, JSON.stringify(manifest, null, 1));
-      return manifest;
-    });
-  }
-
-  /** New rows of a table as one segment, newest time first; null if there are none. */
-  async #writeNew(table: TableShape, after: number, to: number, named: Named): Promise<Segment | null> {
-    const rows = `FROM ${table.name} WHERE version > ${after} AND version <= ${to}`;
-    const counting = table.newestBy === null ? `(${rows})` : newestOf(rows, table.newestBy);
-    const order = table.timeColumn === null ? "version" : `${table.timeColumn} DESC, device`;
-    return await this.#write(
-      table,
-      `SELECT version, ${selectList(table)} FROM ${counting} ORDER BY ${order}`,
-      rows,
-      { firstVersion: after + 1, lastVersion: to, named },
-      this.connection,
-    );
-  }
-
-  async #writeOpen(open: readonly WindowRow[], version: number, named: Named): Promise<Segment | null> {
-    if (open.length === 0) return null;
-    await this.connection.run(
-      "CREATE OR REPLACE TEMP TABLE open_window_rows AS FROM window_rows LIMIT 0",
-    );
-    await this.#openWindows.append(this.connection, open, version, "temp");
-    const segment = await this.#write(
-      openWindowTable,
-      `SELECT version, ${
-        selectList(openWindowTable)
-      } FROM temp.open_window_rows ORDER BY window_start DESC, device`,
-      "FROM temp.open_window_rows",
-      { firstVersion: version, lastVersion: version, named },
-      this.connection,
-    );
-    await this.connection.run("DROP TABLE temp.open_window_rows");
-    return segment;
-  }
-
-  /** Writes one segment durably under its final name; null if the query has no rows. `bounds` has the same rows. */
-  async #write(
-    table: TableShape,
-    query: string,
-    bounds: string,
-    covers: { readonly firstVersion: number; readonly lastVersion: number; readonly named: Named },
-    connection: DuckDBConnection,
-    compression: "snappy" | "zstd" = "snappy",
-  ): Promise<Segment | null> {
-    const time = table.timeColumn;
-    const append = table.columns.some(({ name }) => name === "append_time") ? "append_time" : null;
-    const ms = (expression: string | null, aggregate: string) =>
-      expression === null ? "NULL" : `epoch_ms(${aggregate}(${expression}))`;
-    const reader = await connection.runAndReadAll(
-      `SELECT count(*), ${ms(time, "min")}, ${ms(time, "max")}, ${ms(append, "max")} ${bounds}`,
-    );
-    const [count, minMs, maxMs, maxAppendMs] = reader.getRows()[0]!.map((cell) =>
-      cell === null ? null : Number(cell)
-    );
-    if (count === 0 || count === undefined || count === null) return null;
-    const { firstVersion, lastVersion, named } = covers;
-    const name = `${table.name}-${named.epoch}-${named.generation}-${++this.#fileNumber}.parquet`;
-    const path = `segments/${this.store.partition}/${name}`;
-    const full = `${this.store.paths.published}/${path}`;
-    const result = await connection.runAndReadAll(
-      `COPY (${query}) TO ${
-        quoted(`${full}.tmp`)
-      } (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
-    );
-    const rows = Number(result.getRows()[0]![0]);
-    const sha256 = await this.#seal(`${full}.tmp`, full);
-    const bytes = await fileBytes(full);
-    return {
-      path,
-      table: table.name,
-      rows,
-      bytes,
-      sha256,
-      firstVersion,
-      lastVersion,
-      minMs: minMs ?? null,
-      maxMs: maxMs ?? null,
-      maxAppendMs: maxAppendMs ?? null,
-    };
-  }
-
-  /** Makes a written file durable and immutable under its final name. */
-  async #seal(written: string, path: string): Promise<string> {
-    const sha256 = await sha256OfFile(written);
-    await Deno.chmod(written, 0o444);
-    await syncFile(written);
-    await Deno.rename(written, path);
-    await syncFolder(this.store.paths.segments);
-    return sha256;
-  }
-
-  /** The digest after the new rows: plus their versions, minus those that they replace. */
-  async #digest(before: PartitionRecord | null, version: number, fresh: readonly Segment[]): Promise<Lanes> {
-    const lanes = before === null ? noLanes : lanesOf(before.rowDigest);
-    const windows = fresh.find((segment) => segment.table === windowTable.name);
-    if (windows === undefined) return lanes;
-    const added = await this.#lanes(`FROM ${readParquet([this.#absolute(windows)])}`);
-    return subtractLanes(addLanes(lanes, added), await this.#replacedLanes(before, version, windows));
-  }
-
-  async #replacedLanes(before: PartitionRecord | null, version: number, windows: Segment): Promise<Lanes> {
-    const fresh = readParquet([this.#absolute(windows)]);
-    const reader = await this.connection.runAndReadAll(
-      `SELECT count(*), epoch_ms(min(window_start)), epoch_ms(max(window_start)) FROM ${fresh} WHERE replaces IS NOT NULL`,
-    );
-    const [count, minMs, maxMs] = reader.getRows()[0]!.map(Number);
-    if (count === 0) return noLanes;
-    assert(minMs !== undefined && maxMs !== undefined && version > 0, "replacing windows have a start");
-    const older = (before?.segments ?? []).filter((segment) =>
-      segment.table === windowTable.name && segment.minMs! <= maxMs && segment.maxMs! >= minMs
-    );
-    const all = readParquet([...older, windows].map((segment) => this.#absolute(segment)));
-    return await this.#lanes(
-      `SELECT old.* FROM ${all} old SEMI JOIN (
-         SELECT device, window_size, window_start, replaces FROM ${fresh} WHERE replaces IS NOT NULL) new
-       ON new.device = old.device AND new.window_size = old.window_size AND new.window_start = old.window_start
-         AND new.replaces = old.revision`,
-    );
-  }
-
-  async #lanes(rows: string): Promise<Lanes> {
-    const reader = await this.connection.runAndReadAll(lanesSql(rows));
-    const cells = reader.getRows()[0]!.map((cell) => BigInt.asUintN(64, BigInt(String(cell ?? 0))));
-    return [cells[0]!, cells[1]!, cells[2]!, cells[3]!];
-  }
-
-  #absolute(segment: { readonly path: string }): string {
+  #absolute(segment: Segment): string {
     return `${this.store.paths.published}/${segment.path}`;
   }
-
-  #startMerging(): void {
-    if (this.#merging !== null || this.#closed) return;
-    this.#mergeError = null;
-    this.#merging = this.#mergeAll()
-      .catch((error) => {
-        if (!this.#closed) this.#mergeError = error;
-      })
-      .finally(() => {
-        this.#merging = null;
-      });
-  }
-
-  /** Merges while something is due. The results are published with the next publication. */
-  async #mergeAll(): Promise<void> {
-    while (!this.#closed) {
-      const due = this.#due();
-      if (due === null) return;
-      await this.#merge(due.table, due.merge);
-    }
-  }
-
-  #due(): { table: TableShape; merge: Merge } | null {
-    const tables = new Map(
-      segmentTables.map((
-        table,
-      ) => [table.name, this.#segments().filter((segment) => segment.table === table.name)]),
-    );
-    for (const table of segmentTables) {
-      const mayJoin = expiring.has(table.name) ? spansFewDays : () => true;
-      const merge = dueMerge(tables.get(table.name)!, mayJoin);
-      if (merge !== null) return { table, merge };
-    }
-    // Room for two publications, so that a merge that lasts as long as one is no bottleneck.
-    if (this.#segments().length <= segmentLimits.segmentsMax - 2 * (segmentTables.length + 1)) return null;
-    const forced = forcedMerge(tables);
-    if (forced === null) return null;
-    return { table: segmentTables.find((table) => table.name === forced.table)!, merge: forced.merge };
-  }
-
-  async #merge(table: TableShape, merge: Merge): Promise<void> {
-    const inputs = this.#segments().filter((segment) => segment.table === table.name).slice(
-      merge.from,
-      merge.to,
-    );
-    const rows = inputs.reduce((sum, segment) => sum + segment.rows, 0);
-    const files = readParquet([...inputs].reverse().map((segment) => this.#absolute(segment)));
-    const counting = table.newestBy === null ? files : newestOf(`FROM ${files}`, table.newestBy);
-    const sorts = table.timeColumn !== null && rows <= SORTED_ROWS_MAX;
-    const order = sorts ? ` ORDER BY ${table.timeColumn} DESC, device` : "";
-    const { generation, position } = this.store.record!;
-    const output = await this.#write(
-      table,
-      `SELECT version, ${selectList(table)} FROM ${counting}${order}`,
-      `FROM ${files}`,
-      {
-        firstVersion: inputs[0]!.firstVersion,
-        lastVersion: inputs.at(-1)!.lastVersion,
-        named: { epoch: position.epoch, generation },
-      },
-      this.mergeConnection,
-      rows >= segmentLimits.levelZeroRows ? "zstd" : "snappy",
-    );
-    assert(output !== null, "segments have rows");
-    this.#merged = [...this.#merged, { inputs, output }];
-  }
 }
 
-/** What a file's name says: whose it is and which publication it was made in. */
-interface Named {
-  readonly epoch: number;
-  readonly generation: number;
-}
+const generationAfter = (before: PartitionRecord | null) => (before?.generation ?? 0) + 1;
 
-/** The segments with merged ones in the place of their inputs; a merge whose inputs have gone meanwhile is left out. */
-function applyMerges(segments: readonly Segment[], merged: readonly Merged[]): readonly Segment[] {
-  let current = segments;
-  for (const { inputs, output } of merged) {
-    const paths = new Set(inputs.map(({ path }) => path));
-    if (current.filter(({ path }) => paths.has(path)).length !== inputs.length) continue;
-    const at = current.findIndex(({ path }) => paths.has(path));
-    const others = current.filter(({ path }) => !paths.has(path));
-    current = [...others.slice(0, at), output, ...others.slice(at)];
-  }
-  return current;
-}
+const isNew = ({ before, version }: Snapshot) =>
+  `version > ${before?.version ?? 0} AND version <= ${version}`;
 
-/** Files that are no longer named: those still to be kept for readers, and those whose time is over. */
-function retire(
-  before: PartitionRecord | null,
-  merged: readonly Merged[],
-  kept: readonly Segment[],
-  publishedMs: number,
-): { readonly kept: readonly RetiredFile[]; readonly over: readonly RetiredFile[] } {
-  const keptPaths = new Set(kept.map(({ path }) => path));
-  const known = [...before?.segments ?? [], ...merged.flatMap(({ inputs, output }) => [...inputs, output])];
-  const gone = new Set(known.map(({ path }) => path).filter((path) => !keptPaths.has(path)));
-  const all = [...before?.retired ?? [], ...[...gone].map((path) => ({ path, sinceMs: publishedMs }))];
-  const isOver = (file: RetiredFile) => publishedMs - file.sinceMs >= publishedGraceMs;
-  return { kept: all.filter((file) => !isOver(file)), over: all.filter(isOver) };
+function coverOf({ before, version, position }: Snapshot, bounds: Bounds) {
+  return {
+    firstVersion: (before?.version ?? 0) + 1,
+    lastVersion: version,
+    epoch: position.epoch,
+    generation: generationAfter(before),
+    bounds,
+  };
 }
 
 /** Whether all rows of a segment are past their retention in log time. */
 function isExpired(segment: Segment, position: PositionRow, retentionMs: number): boolean {
-  if (!expiring.has(segment.table) || segment.maxAppendMs === null) return false;
-  return !isKept(segment.maxAppendMs, position.appendHighMs, retentionMs);
+  return segment.maxAppendMs !== null && !isKept(segment.maxAppendMs, position.appendHighMs, retentionMs);
 }
 
-function spansFewDays(segments: readonly Segment[]): boolean {
-  const ends = segments.map((segment) => segment.maxAppendMs ?? 0);
-  return Math.max(...ends) - Math.min(...ends) <= MERGED_DAYS_MAX * DAY_MS;
+/** Files that are no longer named: those still to be kept for readers, and those whose time is over. */
+function retire(
+  before: readonly RetiredFile[],
+  known: readonly Segment[],
+  kept: readonly Segment[],
+  publishedMs: number,
+): { readonly kept: readonly RetiredFile[]; readonly over: readonly RetiredFile[] } {
+  const keptPaths = new Set(kept.map(({ path }) => path));
+  const gone = new Set(known.map(({ path }) => path).filter((path) => !keptPaths.has(path)));
+  const all = [...before, ...[...gone].map((path) => ({ path, sinceMs: publishedMs }))];
+  const isOver = (file: RetiredFile) => publishedMs - file.sinceMs >= publishedGraceMs;
+  return { kept: all.filter((file) => !isOver(file)), over: all.filter(isOver) };
 }

@@ -28,10 +28,11 @@ import {
   type StoredState,
   StoreUnavailable,
 } from "../core/ports/store.ts";
-import { type Column, readRows, TableWriter } from "./duckdb_columns.ts";
+import { type Bounds, type BoundsByTable, boundsOf, joinTables, replacing, rowsOf } from "./duckdb_bounds.ts";
+import { readRows, TableWriter } from "./duckdb_columns.ts";
 import { LiveFile, readParquet } from "./duckdb_live.ts";
 import { type DataPaths, dataPaths, type PartitionRecord, readRecords } from "./duckdb_published.ts";
-import type { Segment } from "./duckdb_segments.ts";
+import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
 import { storeError } from "./duckdb_errors.ts";
 import {
   bootTable,
@@ -42,6 +43,7 @@ import {
   quarantineTable,
   readingTable,
   releaseTable,
+  segmentTables,
   selectList,
   type Table,
   type TableShape,
@@ -60,15 +62,10 @@ export interface StoreOptions {
   readonly memoryMb?: number;
 }
 
-/** Tables whose rows are published in segments of new rows. */
-export const segmentTables: readonly TableShape[] = [
-  readingTable,
-  quarantineTable,
-  releaseTable,
-  windowTable,
-  deviceTable,
-  bootTable,
-];
+/** Published rows that are removed from the live file together: one by one it would cost a commit each publication. */
+const RETIRED_ROWS_MIN = 10_000;
+/** Old versions of state rows that are removed together: for 100,000 devices it takes 50 ms. */
+const SUPERSEDED_ROWS_MAX = 200_000;
 
 /** Opens the store of one partition; see the top of this file. Throws `StoreRefused` or `StoreUnavailable`. */
 export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
@@ -89,36 +86,6 @@ export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
   }
 }
 
-interface NeedReading {
-  readonly device: string;
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-interface NeedWindow {
-  readonly device: string;
-  readonly windowSize: string;
-  readonly startMs: number;
-}
-
-const needReadingColumns: readonly Column<NeedReading>[] = [
-  { name: "device", kind: "text", get: (need) => need.device },
-  { name: "from_ts", kind: "time", get: (need) => need.fromMs },
-  { name: "to_ts", kind: "time", get: (need) => need.toMs },
-];
-const needWindowColumns: readonly Column<NeedWindow>[] = [
-  { name: "device", kind: "text", get: (need) => need.device },
-  { name: "window_size", kind: "text", get: (need) => need.windowSize },
-  { name: "window_start", kind: "time", get: (need) => need.startMs },
-];
-
-/** Years 1677 and 2262, beyond every event time: stand for −∞ and ∞ in SQL. */
-const LOWEST_MS = -9_223_372_036_854;
-const HIGHEST_MS = 9_999_999_999_999 + 1;
-/** Event times further apart than this are looked up separately, so that what lies between is not read. */
-const CLUSTER_GAP_MS = 86_400_000;
-const CLUSTERS_MAX = 8;
-
 export class DuckdbStore implements Store {
   readonly #writers = {
     readings: new TableWriter(readingTable.name, readingTable.columns, true),
@@ -128,14 +95,16 @@ export class DuckdbStore implements Store {
     devices: new TableWriter(deviceTable.name, deviceTable.columns, true),
     boots: new TableWriter(bootTable.name, bootTable.columns, true),
     position: new TableWriter(positionTable.name, positionTable.columns, true),
-    needReadings: new TableWriter("need_readings", needReadingColumns, false),
-    needWindows: new TableWriter("need_windows", needWindowColumns, false),
   };
+  readonly #lookup: Lookup;
   #version = 0;
   #position: PositionRow | null = null;
   #record: PartitionRecord | null;
-  /** State rows appended since older versions were trimmed last. */
-  #untrimmed = 0;
+  #unpublished: BoundsByTable = new Map();
+  /** State rows appended since older versions were removed last. */
+  #superseded = 0;
+  /** Rows in the live file that are published. */
+  #retirable = 0;
 
   /** Use {@link openStore}. */
   constructor(
@@ -146,6 +115,7 @@ export class DuckdbStore implements Store {
     record: PartitionRecord | null,
   ) {
     this.#record = record;
+    this.#lookup = new Lookup(paths, () => this.#record);
   }
 
   /** Number of the last committed transaction; 0 before the first. */
@@ -167,10 +137,24 @@ export class DuckdbStore implements Store {
   async settle(): Promise<void> {
     await this.live.exclusive(async () => {
       await this.#readPosition();
-      if (this.#record === null) return;
-      if (this.#version < this.#record.version) await this.#takeFromPublished(this.#record);
-      else await this.#retire(this.#record.version);
+      if (this.#record !== null) {
+        if (this.#version < this.#record.version) await this.#takeFromPublished(this.#record);
+        else await this.#retire(this.#record.version);
+      }
+      this.#unpublished = await this.#readUnpublished(this.#record?.version ?? 0);
     });
+  }
+
+  /** Rows that the next publication has to write: handed out once, see {@link giveBack}. */
+  takeUnpublished(): BoundsByTable {
+    const taken = this.#unpublished;
+    this.#unpublished = new Map();
+    return taken;
+  }
+
+  /** The publication has failed: its rows are unpublished again. */
+  giveBack(taken: BoundsByTable): void {
+    this.#unpublished = joinTables(this.#unpublished, taken);
   }
 
   load(openFrom: (watermarkMs: number | null) => number): Promise<StoredState> {
@@ -193,7 +177,7 @@ export class DuckdbStore implements Store {
         fromMs: finite(openFrom(device.watermarkMs)),
         toMs: HIGHEST_MS,
       }));
-      const openReadings = await this.#rowsBetween(connection, readingTable, needs);
+      const openReadings = await this.#lookup.rowsBetween(connection, readingTable, needs);
       return { position: this.#position, devices, boots, closedAhead, openReadings };
     });
   }
@@ -206,9 +190,9 @@ export class DuckdbStore implements Store {
         toMs: finite(toMs),
       }));
       return {
-        readings: await this.#rowsBetween(connection, readingTable, spans),
-        quarantined: await this.#rowsBetween(connection, quarantineTable, spans),
-        windows: await this.#newestWindows(connection, needs.windows),
+        readings: await this.#lookup.rowsBetween(connection, readingTable, spans),
+        quarantined: await this.#lookup.rowsBetween(connection, quarantineTable, spans),
+        windows: await this.#lookup.newestWindows(connection, needs.windows),
       };
     });
   }
@@ -225,7 +209,9 @@ export class DuckdbStore implements Store {
       }
       this.#version = version;
       this.#position = changes.position;
-      this.#untrimmed += changes.devices.length + changes.boots.length + 1;
+      this.#unpublished = joinTables(this.#unpublished, boundsOf(changes));
+      this.#superseded += changes.devices.length + changes.boots.length + 1;
+      if (this.#superseded > SUPERSEDED_ROWS_MAX) await this.#removeSuperseded();
     });
   }
 
@@ -237,20 +223,18 @@ export class DuckdbStore implements Store {
   }
 
   /**
-   * Says that everything up to the record's version is durable in its segments: it leaves the live file, except newest
-   * devices and boots and windows that are ahead. A crash in the middle is made good by the next {@link settle}.
+   * Says that `rows`, everything up to the record's version, are durable in its segments. They leave the live file when
+   * they have become many, except newest devices and boots and windows that are ahead of their device.
    */
-  async published(record: PartitionRecord): Promise<void> {
+  async published(record: PartitionRecord, rows: BoundsByTable): Promise<void> {
     await this.live.exclusive(async () => {
       this.#record = record;
+      this.#retirable += rowsOf(rows);
+      const isLarge = await this.live.isWalLarge();
+      if (!isLarge && this.#retirable < RETIRED_ROWS_MIN) return;
       await this.#retire(record.version);
-      await this.live.checkpointIfLarge();
+      if (isLarge) await this.live.checkpoint();
     });
-  }
-
-  /** Says that some segments were merged: the rows are the same, in other files. */
-  segmentsReplaced(record: PartitionRecord): void {
-    this.#record = record;
   }
 
   async #append(writer: DuckDBConnection, changes: Changes, version: number): Promise<void> {
@@ -309,71 +293,35 @@ export class DuckdbStore implements Store {
     return await readRows(result, kindsOf(table), table.make);
   }
 
-  /** Rows of a table by device and event time, published or not, each once, in log order. */
-  async #rowsBetween<Row extends { readonly offset: number; readonly index: number }>(
-    connection: DuckDBConnection,
-    table: Table<Row>,
-    needs: readonly NeedReading[],
-  ): Promise<Row[]> {
-    if (needs.length === 0) return [];
-    await connection.run(
-      "CREATE OR REPLACE TEMP TABLE need_readings (device VARCHAR, from_ts TIMESTAMP, to_ts TIMESTAMP)",
-    );
-    await this.#writers.needReadings.append(connection, needs, 0, "temp");
-    const rows: Row[] = [];
-    for (const { fromMs, toMs } of clusters(needs)) {
-      const between = `${table.timeColumn} >= ${timestamp(fromMs)} AND ${table.timeColumn} < ${
-        timestamp(toMs)
-      }`;
-      const result = await connection.stream(
-        `SELECT ${selectList(table)} FROM (${this.#everywhere(table, between, fromMs, toMs)}) r
-         WHERE EXISTS (FROM need_readings n
-           WHERE n.device = r.device AND r.${table.timeColumn} >= n.from_ts AND r.${table.timeColumn} < n.to_ts)`,
+  async #readUnpublished(after: number): Promise<BoundsByTable> {
+    if (this.#version === after) return new Map();
+    const tables = new Map<string, Bounds>();
+    const bounds = async (key: string, table: TableShape, where: string) => {
+      const time = table.timeColumn;
+      const append = table.columns.some(({ name }) => name === "append_time") ? "append_time" : null;
+      const ms = (aggregate: string, name: string | null) =>
+        name === null ? "NULL::BIGINT" : `epoch_ms(${aggregate}(${name}))`;
+      const result = await this.live.writer.stream(
+        `SELECT count(*), ${ms("min", time)}, ${ms("max", time)}, ${
+          ms("max", append)
+        } FROM ${table.name} WHERE ${where}`,
       );
-      rows.push(...await readRows(result, kindsOf(table), table.make));
-    }
-    return rows.sort((left, right) => left.offset - right.offset || left.index - right.index);
+      const [found] = await readRows(result, ["int64", "int64", "int64", "int64"], (cells, index) => ({
+        rows: cells[0]![index] as number,
+        minMs: cells[1]![index] as number | null,
+        maxMs: cells[2]![index] as number | null,
+        maxAppendMs: cells[3]![index] as number | null,
+      }));
+      if (found !== undefined && found.rows > 0) tables.set(key, found);
+    };
+    for (const table of segmentTables) await bounds(table.name, table, `version > ${after}`);
+    await bounds(replacing, windowTable, `version > ${after} AND replaces IS NOT NULL`);
+    return tables;
   }
 
-  async #newestWindows(connection: DuckDBConnection, needs: readonly NeedWindow[]) {
-    if (needs.length === 0) return [];
-    await connection.run(
-      "CREATE OR REPLACE TEMP TABLE need_windows (device VARCHAR, window_size VARCHAR, window_start TIMESTAMP)",
-    );
-    await this.#writers.needWindows.append(connection, needs, 0, "temp");
-    const rows = [];
-    const spans = needs.map(({ startMs }) => ({ fromMs: startMs, toMs: startMs + 1 }));
-    for (const { fromMs, toMs } of clusters(spans)) {
-      const between = `window_start >= ${timestamp(fromMs)} AND window_start < ${timestamp(toMs)}`;
-      const versions = `FROM (${this.#everywhere(windowTable, between, fromMs, toMs)})
-        SEMI JOIN need_windows USING (device, window_size, window_start)`;
-      await connection.run(`CREATE OR REPLACE TEMP TABLE known_windows AS ${versions}`);
-      const result = await connection.stream(
-        `SELECT ${selectList(windowTable)} FROM ${newestOf("FROM known_windows", windowKey)}
-         ORDER BY window_start, device, window_size`,
-      );
-      rows.push(...await readRows(result, kindsOf(windowTable), windowTable.make));
-    }
-    return rows;
-  }
-
-  /** SQL for the rows of a table with time in [fromMs, toMs), each once: unpublished ones and those in segments. */
-  #everywhere(table: TableShape, where: string, fromMs: number, toMs: number): string {
-    const list = `version, ${selectList(table)}`;
-    const live = `SELECT ${list} FROM ${table.name} WHERE version > ${
-      this.#record?.version ?? 0
-    } AND ${where}`;
-    const paths = (this.#record?.segments ?? [])
-      .filter((segment) => segment.table === table.name && holds(segment, fromMs, toMs))
-      .map((segment) => `${this.paths.published}/${segment.path}`);
-    if (paths.length === 0) return live;
-    return `${live} UNION ALL SELECT ${list} FROM ${readParquet(paths)} WHERE ${where}`;
-  }
-
-  /** Removes what is published, and versions of state that newer ones have replaced. */
+  /** Removes published rows from the live file, except windows that are ahead of their device's watermark. */
   async #retire(version: number): Promise<void> {
-    const trims = this.#untrimmed > 2_000 || this.#untrimmed === 0;
-    await this.live.transaction("trimming published rows", async (writer) => {
+    await this.live.transaction("removing published rows", async (writer) => {
       for (const table of [readingTable, quarantineTable, releaseTable]) {
         await writer.run(`DELETE FROM ${table.name} WHERE version <= ${version}`);
       }
@@ -382,15 +330,22 @@ export class DuckdbStore implements Store {
            SELECT w.rowid FROM window_rows w JOIN (${newestDevices}) d USING (device)
            WHERE ${isAhead} AND w.version <= ${version})`,
       );
-      if (!trims) return;
+    });
+    await this.#removeSuperseded();
+    this.#retirable = 0;
+  }
+
+  /** Removes versions of devices, boots and position that newer ones have replaced, published or not. */
+  async #removeSuperseded(): Promise<void> {
+    await this.live.transaction("removing superseded rows", async (writer) => {
       for (const table of [deviceTable, bootTable, positionTable]) {
         await writer.run(
-          `DELETE FROM ${table.name} WHERE version <= ${version} AND rowid NOT IN (
+          `DELETE FROM ${table.name} WHERE rowid NOT IN (
              SELECT arg_max(rowid, version) FROM ${table.name} GROUP BY ${table.newestBy!.join(", ")})`,
         );
       }
     });
-    if (trims) this.#untrimmed = 1;
+    this.#superseded = 0;
   }
 
   /** The live file is new or older than the publication: the publication's state takes its place. */
@@ -425,40 +380,9 @@ export class DuckdbStore implements Store {
 const newestDevices =
   "SELECT device, arg_max({'ms': watermark}, version).ms AS watermark FROM device_rows GROUP BY device";
 
-const windowKey = ["device", "window_size", "window_start"];
-
 /** Closed windows `w` whose end is above their device's watermark `d`: only silence closes a window so. */
 const isAhead = "w.closed_by = 'silence' AND (d.watermark IS NULL OR w.window_end > d.watermark)";
 
 function prefixed(alias: string, list: string): string {
   return list.split(", ").map((name) => `${alias}.${name}`).join(", ");
-}
-
-function finite(ms: number): number {
-  return Math.min(HIGHEST_MS, Math.max(LOWEST_MS, ms));
-}
-
-function timestamp(ms: number): string {
-  return `epoch_ms(${ms})`;
-}
-
-function holds(segment: Segment, fromMs: number, toMs: number): boolean {
-  return segment.minMs !== null && segment.maxMs !== null && segment.minMs < toMs && segment.maxMs >= fromMs;
-}
-
-/** Few spans that cover all of `spans`, so that far-apart needs don't read what lies between. */
-export function clusters(
-  spans: readonly { readonly fromMs: number; readonly toMs: number }[],
-): { fromMs: number; toMs: number }[] {
-  const sorted = [...spans].sort((left, right) => left.fromMs - right.fromMs);
-  const found: { fromMs: number; toMs: number }[] = [];
-  for (const { fromMs, toMs } of sorted) {
-    const last = found.at(-1);
-    if (last !== undefined && (fromMs <= last.toMs + CLUSTER_GAP_MS || found.length >= CLUSTERS_MAX)) {
-      last.toMs = Math.max(last.toMs, toMs);
-    } else {
-      found.push({ fromMs, toMs });
-    }
-  }
-  return found;
 }

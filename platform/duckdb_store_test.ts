@@ -4,7 +4,8 @@ import { MemoryDisk } from "../core/testing/memory_store.ts";
 import { startMs } from "../core/testing/builders.ts";
 import { storeContract, type StoreUnderTest } from "../core/testing/store_contract.ts";
 import { type DuckdbPublisher, openPublisher } from "./duckdb_publisher.ts";
-import { clusters, openStore } from "./duckdb_store.ts";
+import { clusters } from "./duckdb_lookup.ts";
+import { openStore } from "./duckdb_store.ts";
 
 const retentionMs = 30 * 86_400_000;
 

@@ -338,3 +338,26 @@ export function newestOf(source: string, keys: readonly string[]): string {
   return `(FROM (${source}) SEMI JOIN (SELECT ${list}, max(version) AS version FROM (${source}) GROUP BY ${list})
     USING (${list}, version))`;
 }
+
+/** Tables whose new rows are published in segments, in the order of a publication. */
+export const segmentTables: readonly TableShape[] = [
+  readingTable,
+  quarantineTable,
+  releaseTable,
+  windowTable,
+  deviceTable,
+  bootTable,
+];
+
+/** All base tables of `tables.sql`. */
+export const baseTables: readonly TableShape[] = [...segmentTables, openWindowTable, positionTable];
+
+/** The SQL type of each kind. */
+export const sqlTypes: Readonly<Record<Kind, string>> = {
+  int64: "BIGINT",
+  int32: "INTEGER",
+  boolean: "BOOLEAN",
+  text: "VARCHAR",
+  time: "TIMESTAMP",
+  decimal: "DECIMAL(38,0)",
+};

@@ -1,0 +1,71 @@
+/** Writes segments: a query's rows as one durable, immutable Parquet file under a name of its own. */
+import type { DuckDBConnection } from "@duckdb/node-api";
+import { createHash } from "node:crypto";
+import type { Bounds } from "./duckdb_bounds.ts";
+import { type DataPaths, quoted } from "./duckdb_published.ts";
+import { type Segment, segmentLimits } from "./duckdb_segments.ts";
+import type { TableShape } from "./duckdb_tables.ts";
+import { sha256OfFile, syncFile } from "./durable_files.ts";
+
+/** Rows of a Parquet row group: what a query for the newest rows has to decode at the least. */
+const ROW_GROUP_ROWS = 61_440;
+/** A file of at most so many bytes is read and hashed in one go. */
+const SMALL_BYTES = 262_144;
+
+/** What a segment holds and whose it is. */
+export interface Cover {
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  /** Owner and publication that it is made by: its name, so that two owners never write one file. */
+  readonly epoch: number;
+  readonly generation: number;
+  /** Of the query's rows. */
+  readonly bounds: Bounds;
+}
+
+export class SegmentWriter {
+  #fileNumber = 0;
+
+  constructor(private readonly paths: DataPaths, private readonly partition: number) {}
+
+  /** Writes the rows of `query`, which are `cover.bounds.rows` or fewer. The folder is not synced: the caller does, once. */
+  async write(
+    connection: DuckDBConnection,
+    table: TableShape,
+    query: string,
+    cover: Cover,
+  ): Promise<Segment> {
+    const { epoch, generation, bounds, firstVersion, lastVersion } = cover;
+    const name = `${table.name}-${epoch}-${generation}-${++this.#fileNumber}.parquet`;
+    const path = `segments/${this.partition}/${name}`;
+    const full = `${this.paths.published}/${path}`;
+    const compression = bounds.rows >= segmentLimits.levelZeroRows ? "zstd" : "snappy";
+    const result = await connection.runAndReadAll(
+      `COPY (${query}) TO ${quoted(`${full}.tmp`)}
+       (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
+    );
+    const rows = Number(result.getRows()[0]![0]);
+    const bytes = Deno.statSync(`${full}.tmp`).size;
+    const sha256 = bytes <= SMALL_BYTES ? sha256Of(`${full}.tmp`) : await sha256OfFile(`${full}.tmp`);
+    Deno.chmodSync(`${full}.tmp`, 0o444);
+    await syncFile(`${full}.tmp`);
+    Deno.renameSync(`${full}.tmp`, full);
+    const { minMs, maxMs, maxAppendMs } = bounds;
+    return {
+      path,
+      table: table.name,
+      rows,
+      bytes,
+      sha256,
+      firstVersion,
+      lastVersion,
+      minMs,
+      maxMs,
+      maxAppendMs,
+    };
+  }
+}
+
+function sha256Of(path: string): string {
+  return createHash("sha256").update(Deno.readFileSync(path)).digest("hex");
+}
