@@ -120,14 +120,40 @@ class HttpClient:
                 raise OSError(errno.EIO)
         status, headers = parse_head(bytes(data[:end]))
         body = data[end + 4 :]
+        keep = header(headers, b"connection") != b"close"
+        if header(headers, b"transfer-encoding") == b"chunked":
+            return Answer(status, headers, await self._chunks(body, deadline)), keep
         length = header(headers, b"content-length")
         if not length.isdigit() or int(length) > _BODY_BYTES_MAX:
             return Answer(status, headers, b""), False  # the status says enough; the connection goes
         length = int(length)
-        while len(body) < length:
-            if not await self._more(body, deadline):
+        await self._fill(body, length, deadline)
+        return Answer(status, headers, bytes(body[:length])), keep
+
+    async def _chunks(self, data, deadline):
+        """A body in chunks (RFC 9112, section 7.1); data: what has come of it."""
+        body = b""
+        while True:
+            while data.find(b"\r\n") < 0:
+                await self._fill(data, len(data) + 1, deadline)
+            line = data.find(b"\r\n")
+            try:
+                size = int(bytes(data[:line]).split(b";")[0], 16)
+            except ValueError:
                 raise OSError(errno.EIO)
-        return Answer(status, headers, bytes(body[:length])), header(headers, b"connection") != b"close"
+            if size < 0 or len(body) + size > _BODY_BYTES_MAX:
+                raise OSError(errno.EIO)
+            end = line + 2 + size
+            await self._fill(data, end + 2, deadline)  # of a trailer, nothing is expected
+            body += bytes(data[line + 2 : end])
+            data = data[end + 2 :]
+            if size == 0:
+                return body
+
+    async def _fill(self, data, length, deadline):
+        while len(data) < length:
+            if len(data) > _BODY_BYTES_MAX + _HEAD_BYTES_MAX or not await self._more(data, deadline):
+                raise OSError(errno.EIO)
 
     async def _more(self, data, deadline):
         """Appends what has come; False at the end of the stream."""

@@ -1,6 +1,7 @@
 /** A desk with one board on it, a network and a strict receiver: what most tests of the firmware start from. */
 import assert from "node:assert/strict";
 import { createHash, type Hash } from "node:crypto";
+import { machineClock } from "../../../platform/clock.ts";
 import { Scheduler } from "../../scheduler.ts";
 import type { Board } from "../board.ts";
 import type { Surroundings } from "../chip.ts";
@@ -97,8 +98,7 @@ export async function setUpDesk(options: DeskOptions = {}): Promise<Desk> {
     async [Symbol.asyncDispose]() {
       if (board.on) board.powerCut();
       // V8 frees the stacks that a power cut has rejected only after a macrotask.
-      // deno-lint-ignore isotherm/no-ambient-world -- no simulated time passes here
-      await new Promise((resolve) => setImmediate(resolve));
+      await machineClock.sleep(0);
     },
   };
 }
