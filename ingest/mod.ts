@@ -10,6 +10,14 @@ import type { Random } from "../core/ports/random.ts";
 import { problemAnswer, type Refusal, refused } from "./answers.ts";
 import { Intake } from "./intake.ts";
 import { ingestLimits } from "./limits.ts";
+import {
+  influxHealth,
+  influxProblem,
+  influxQuery,
+  type InfluxVersion,
+  pong,
+  takeLines,
+} from "./influx_route.ts";
 import type { IngestConfig, IngestPorts } from "./ports.ts";
 import { takeReadings } from "./readings_route.ts";
 
@@ -38,15 +46,21 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
   const { clock, random, trace, metrics } = ports;
   const intake = new Intake(ports, { judge, limits });
 
-  /** Turns a refusal into its document; with what id the trace tells. */
-  const answered = async (request: Request, outcome: Promise<Response | Refusal>): Promise<Response> => {
+  /** Turns a refusal into its document, and tells the trace under the document's id. */
+  const answered = async (
+    request: Request,
+    outcome: Promise<Response | Refusal>,
+    document: (refusal: Refusal, requestId: string) => Response = problemAnswer,
+  ): Promise<Response> => {
     const result = await outcome;
     if (result instanceof Response) return result;
     const requestId = requestIdOf(request.headers, random);
     metrics.count("isotherm_ingest_refused_total", 1, { problem: result.name });
     trace.emit("debug", "ingest.refused", { requestId, problem: result.name, detail: result.detail });
-    return problemAnswer(result, requestId);
+    return document(result, requestId);
   };
+  const lines = (version: InfluxVersion) => ({ req: { raw } }: Context) =>
+    answered(raw, takeLines(raw, intake, limits), (refusal, id) => influxProblem(refusal, version, id));
   const refusing = (refusal: Refusal) => (context: Context) =>
     problemAnswer(refusal, requestIdOf(context.req.raw.headers, random));
   const only = (allow: string) =>
@@ -58,6 +72,12 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
     ({ req: { raw } }) => answered(raw, takeReadings(raw, intake, limits, clock.nowMs)),
   );
   app.all("/v1/readings", only("POST"));
+  app.post("/api/v2/write", lines(2));
+  app.post("/write", lines(1));
+  app.get("/ping", pong); // and HEAD, by the server
+  app.get("/health", () => influxHealth(intake.ready()));
+  app.on(["GET", "POST"], "/query", async ({ req: { raw } }) => influxQuery(raw, await shortText(raw)));
+  for (const path of ["/api/v2/write", "/write"]) app.all(path, only("POST"));
   app.notFound(refusing(refused("not-found", "there is nothing at this path")));
   app.onError((error) => {
     throw error; // the server's business: 500 and a trace, or the end of the service
@@ -70,6 +90,11 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
     ready: () => intake.ready(),
     stop: () => intake.stop(),
   };
+}
+
+/** A short body as text; "" if it is long or has none. */
+async function shortText(request: Request): Promise<string> {
+  return Number(request.headers.get("content-length") ?? Infinity) <= 4_096 ? await request.text() : "";
 }
 
 /** The sender's own id if it is harmless, else one of ours. */
