@@ -1,0 +1,289 @@
+/**
+ * The production aggregator as a process that can die: at any await, with its files left as they were at that moment.
+ *
+ * Every call through a port is counted. A planned crash makes one of them the last: before it is made, or after it has
+ * done its work and before anybody hears of it. From then on nothing answers, and what still runs of the dead process
+ * waits for ever. The files are copied before DuckDB closes them (closing tidies up, dying doesn't) and put back.
+ */
+import { type Aggregator, createAggregator, defaultAggregatorConfig } from "../aggregator/mod.ts";
+import { createLiveFeed } from "../aggregator/live_feed.ts";
+import { assert } from "../core/assert.ts";
+import type { JudgeConfig } from "../core/config.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import { noMetrics } from "../core/ports/metrics.ts";
+import type { Publisher } from "../core/ports/publisher.ts";
+import { type Changes, type Store, StoreUnavailable } from "../core/ports/store.ts";
+import type { Trace } from "../core/ports/trace.ts";
+import { openPublisher } from "../platform/duckdb_publisher.ts";
+import { openStore } from "../platform/duckdb_store.ts";
+import type { SimLog, SimLogEnds } from "./log.ts";
+import type { Scheduler } from "./scheduler.ts";
+import type { Gate } from "./turn.ts";
+
+export interface AggregatorWorld {
+  readonly scheduler: Scheduler;
+  readonly clock: Clock;
+  readonly gate: Gate;
+  readonly log: SimLog;
+  readonly trace: Trace;
+  readonly judge: JudgeConfig;
+  readonly publishEveryMs: number;
+  readonly readWaitMs: number;
+  readonly recordsPerCommitMax: number;
+  /** Rows are published for readers outside; default true. */
+  readonly publishes?: boolean;
+  /** Told of each transaction that was kept. */
+  readonly onCommit: (worker: number, life: number, changes: Changes) => void;
+}
+
+export interface PlannedCrash {
+  /** The crash comes at the so-manieth call from now (1: the next). */
+  readonly inCalls: number;
+  readonly when: "before" | "after";
+  readonly onCrash: () => void;
+}
+
+type Handle = { close(): Promise<void> };
+
+/** One worker: it is started, dies or stops, and is started again over the same files. */
+export class AggregatorProcess {
+  readonly worker: number;
+  readonly directory: string;
+  /** Starts so far. */
+  life = 0;
+  /** Commits that are refused from now on: the disk is full. */
+  commitsToRefuse = 0;
+  readonly #world: AggregatorWorld;
+  #process: Life | null = null;
+
+  constructor(world: AggregatorWorld, worker: number, directory: string) {
+    this.#world = world;
+    this.worker = worker;
+    this.directory = directory;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== null;
+  }
+
+  status(): ReturnType<Aggregator["status"]> {
+    return this.#process?.aggregator.status() ?? [];
+  }
+
+  start(): void {
+    assert(this.#process === null, "a process is started once");
+    this.life++;
+    this.#process = new Life(this.#world, this);
+  }
+
+  planCrash(crash: PlannedCrash): void {
+    this.#process?.planCrash(crash);
+  }
+
+  /** Dies now. Resolves when its files lie there as it left them. */
+  async kill(): Promise<void> {
+    const process = this.#process;
+    this.#process = null;
+    await process?.kill();
+  }
+
+  /** Stops in good order. Resolves with what stopped it before, if anything. */
+  async stop(): Promise<string | null> {
+    const process = this.#process;
+    this.#process = null;
+    return await process?.stop() ?? null;
+  }
+}
+
+const never = <T>(): Promise<T> => new Promise<T>(() => {});
+
+/** One life of a process. */
+class Life {
+  readonly aggregator: Aggregator;
+  readonly #world: AggregatorWorld;
+  readonly #owner: AggregatorProcess;
+  readonly #life: number;
+  readonly #ends: SimLogEnds;
+  readonly #end = new AbortController();
+  readonly #handles: Handle[] = [];
+  readonly #done: Promise<void>;
+  #failure: unknown = null;
+  #isDead = false;
+  #crash: { inCalls: number; readonly when: "before" | "after"; readonly onCrash: () => void } | null = null;
+
+  constructor(world: AggregatorWorld, owner: AggregatorProcess) {
+    this.#world = world;
+    this.#owner = owner;
+    this.#life = owner.life;
+    this.#ends = world.log.open();
+    const { reader, writer } = this.#ends;
+    const { clock } = world;
+    this.aggregator = createAggregator({
+      reader: {
+        partitions: reader.partitions,
+        join: (assignments) => reader.join(assignments),
+        range: (partition) => this.#call(() => reader.range(partition)),
+        read: (partition, offset, limits) => this.#call(() => reader.read(partition, offset, limits)),
+        hint: (partition, nextOffset) => reader.hint(partition, nextOffset),
+        close: () => reader.close(),
+      },
+      writer: {
+        partitions: writer.partitions,
+        append: (records) => this.#call(() => writer.append(records)),
+        available: () => writer.available(),
+        pendingBytes: () => writer.pendingBytes(),
+        close: () => writer.close(),
+      },
+      clock: {
+        nowMs: () => clock.nowMs(),
+        monotonicMs: () => clock.monotonicMs(),
+        sleep: async (ms, signal) => {
+          await clock.sleep(ms, signal);
+          if (this.#isDead) await never();
+        },
+        after: (ms, task) => clock.after(ms, () => this.#isDead ? undefined : task()),
+      },
+      trace: world.trace,
+      metrics: noMetrics,
+      live: createLiveFeed(world.trace),
+      openPartition: (partition) => this.#open(partition),
+    }, {
+      ...defaultAggregatorConfig,
+      judge: world.judge,
+      worker: `worker-${owner.worker}-${owner.life}`,
+      publishEveryMs: world.publishEveryMs,
+      readWaitMs: world.readWaitMs,
+      recordsPerCommitMax: world.recordsPerCommitMax,
+    });
+    this.#done = this.aggregator.run(this.#end.signal).catch((error) => {
+      this.#failure = error;
+    });
+  }
+
+  planCrash(crash: PlannedCrash): void {
+    this.#crash = { ...crash };
+  }
+
+  async kill(): Promise<void> {
+    this.#die();
+    const { directory } = this.#owner;
+    await this.#world.gate.run(async () => {
+      const left = `${directory}.left`;
+      const exists = await isFolder(directory);
+      if (exists) await copyFolder(directory, left);
+      for (const handle of this.#handles) await handle.close().catch(() => {});
+      if (!exists) return;
+      await Deno.remove(directory, { recursive: true });
+      await Deno.rename(left, directory);
+    });
+  }
+
+  async stop(): Promise<string | null> {
+    this.#end.abort();
+    await this.#done;
+    this.#ends.kill();
+    if (this.#failure === null) return null;
+    if (this.#failure instanceof Error && this.#failure.name !== "AssertionFailed") {
+      return this.#failure.message;
+    }
+    throw this.#failure;
+  }
+
+  #die(): void {
+    this.#isDead = true;
+    this.#ends.kill();
+  }
+
+  /** A call through a port: the places where the process can die. */
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#isDead) return await never();
+    const crash = this.#crash;
+    const isLast = crash !== null && --crash.inCalls <= 0;
+    if (isLast && crash.when === "before") return await this.#crashNow(crash);
+    try {
+      const result = await call();
+      if (isLast && crash.when === "after") return await this.#crashNow(crash);
+      if (this.#isDead) return await never();
+      return result;
+    } catch (error) {
+      if (this.#isDead) return await never();
+      throw error;
+    }
+  }
+
+  #crashNow(crash: { readonly onCrash: () => void }): Promise<never> {
+    this.#crash = null;
+    this.#die();
+    crash.onCrash();
+    return never();
+  }
+
+  async #open(partition: number): Promise<{ store: Store; publisher: Publisher | null }> {
+    const { gate, judge, publishes = true, onCommit } = this.#world;
+    const { directory, worker } = this.#owner;
+    const { retentionMs } = judge;
+    return await this.#call(() =>
+      gate.run(async () => {
+        const store = await openStore({ directory, partition, retentionMs, memoryMb: 64 });
+        this.#handles.push(store);
+        const publisher = publishes ? await openPublisher(store, { mergeInline: true }) : null;
+        // Closed in the order in which a process closes them.
+        if (publisher !== null) this.#handles.splice(-1, 0, publisher);
+        const forget = (handle: Handle) => this.#handles.splice(this.#handles.indexOf(handle), 1);
+        return {
+          store: {
+            partition: store.partition,
+            load: (openFrom) => this.#call(() => gate.run(() => store.load(openFrom))),
+            lookup: (needs) => this.#call(() => gate.run(() => store.lookup(needs))),
+            commit: (changes) =>
+              this.#call(() =>
+                gate.run(async () => {
+                  if (this.#owner.commitsToRefuse > 0) {
+                    this.#owner.commitsToRefuse--;
+                    throw new StoreUnavailable("the simulated disk is full");
+                  }
+                  await store.commit(changes);
+                  onCommit(worker, this.#life, changes);
+                })
+              ),
+            close: () =>
+              this.#call(() =>
+                gate.run(() => {
+                  forget(store);
+                  return store.close();
+                })
+              ),
+          },
+          publisher: publisher === null ? null : {
+            publish: (open, publishedMs) =>
+              this.#call(() => gate.run(() => publisher.publish(open, publishedMs))),
+            close: () =>
+              this.#call(() =>
+                gate.run(() => {
+                  forget(publisher);
+                  return publisher.close();
+                })
+              ),
+          },
+        };
+      })
+    );
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const entry of Deno.readDir(from)) {
+    const [source, target] = [`${from}/${entry.name}`, `${to}/${entry.name}`];
+    if (entry.isDirectory) await copyFolder(source, target);
+    else await Deno.copyFile(source, target);
+  }
+}

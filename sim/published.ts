@@ -1,0 +1,89 @@
+/** Everything that is published of one partition, read back from the files that other programs read. */
+import type { Manifest } from "../core/manifest.ts";
+import { parseManifest } from "../core/manifest.ts";
+import type {
+  BootRow,
+  DeviceRow,
+  PositionRow,
+  QuarantineRow,
+  ReadingRow,
+  ReleaseRow,
+  WindowRow,
+} from "../core/rows.ts";
+import { readRows } from "../platform/duckdb_columns.ts";
+import { LiveFile, readParquet } from "../platform/duckdb_live.ts";
+import { dataPaths, type PartitionRecord, readRecords } from "../platform/duckdb_published.ts";
+import {
+  bootTable,
+  deviceTable,
+  kindsOf,
+  newestOf,
+  openWindowTable,
+  quarantineTable,
+  readingTable,
+  releaseTable,
+  selectList,
+  type Table,
+  windowTable,
+} from "../platform/duckdb_tables.ts";
+import type { StoredFacts } from "./compare.ts";
+
+export interface Published extends StoredFacts {
+  readonly position: PositionRow;
+  readonly windows: readonly WindowRow[];
+  readonly devices: readonly DeviceRow[];
+  readonly boots: readonly BootRow[];
+  readonly readings: readonly ReadingRow[];
+  readonly quarantined: readonly QuarantineRow[];
+  readonly released: readonly ReleaseRow[];
+  readonly rowDigest: string;
+}
+
+/** The newest publication of `partition` in a data folder; null if there is none. */
+export async function readPublished(directory: string, partition: number): Promise<Published | null> {
+  const paths = dataPaths(directory, partition);
+  const record = (await readRecords(paths)).get(partition);
+  if (record === undefined) return null;
+  const live = await LiveFile.open({ path: `${paths.published}/reader.duckdb`, threads: 1, memoryMb: 64 });
+  try {
+    const connection = await live.connect();
+    const rowsOf = async <Row>(table: Table<Row>): Promise<Row[]> => {
+      const source = sourceOf(record, paths.published, table.name);
+      if (source === null) return [];
+      const newest = table.newestBy === undefined || table.newestBy === null
+        ? source
+        : newestOf(`FROM ${source}`, table.newestBy);
+      const result = await connection.stream(`SELECT ${selectList(table)} FROM ${newest}`);
+      return await readRows(result, kindsOf(table), table.make);
+    };
+    return {
+      position: record.position,
+      rowDigest: record.rowDigest,
+      readings: await rowsOf(readingTable),
+      quarantined: await rowsOf(quarantineTable),
+      released: await rowsOf(releaseTable),
+      windows: await rowsOf({ ...windowTable, newestBy: ["device", "window_size", "window_start"] }),
+      open: await rowsOf({ ...openWindowTable, newestBy: null }),
+      devices: await rowsOf(deviceTable),
+      boots: await rowsOf(bootTable),
+    };
+  } finally {
+    live.close();
+    await Deno.remove(`${paths.published}/reader.duckdb`);
+  }
+}
+
+function sourceOf(record: PartitionRecord, folder: string, table: string): string | null {
+  const files = record.segments.filter((segment) => segment.table === table);
+  return files.length === 0 ? null : readParquet(files.map((segment) => `${folder}/${segment.path}`));
+}
+
+/** The manifest of a data folder, null if nothing is published. */
+export async function readManifest(directory: string): Promise<Manifest | null> {
+  try {
+    return parseManifest(await Deno.readTextFile(dataPaths(directory, 0).manifest));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}

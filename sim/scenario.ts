@@ -1,0 +1,210 @@
+/**
+ * A scenario: everything that a run depends on, as data. A seed draws one; a failing one is shrunk and kept as JSON, so it
+ * does not rot when unrelated code draws one more random number.
+ *
+ * Faults are *incidents*: each happens at a stated time, to a stated part, so many times or for so long. Nothing about an
+ * incident is left to chance during the run but sizes (by a source of its own), so that one can be taken out and the
+ * others stay.
+ */
+import { defaultConfig, type JudgeConfig, type WindowSpec } from "../core/config.ts";
+import { below, chance, type Random } from "../core/ports/random.ts";
+import type { ModelBoardSpec } from "./model_board.ts";
+import { seededRandom } from "./random.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** What an incident needs besides its time: `board`, `worker` or `ingest` by number, `count` times, `forMs` long. */
+export const incidentKinds = {
+  // The network between boards and ingest.
+  request_lost: ["board", "count"],
+  answer_lost: ["board", "count"],
+  request_delayed: ["board", "count", "forMs"],
+  request_doubled: ["board", "count", "forMs"],
+  half_open: ["board", "count"],
+  wifi_down: ["board", "forMs"],
+  dns_down: ["forMs"],
+  // Boards.
+  power_cut: ["board", "forMs"],
+  brown_out: ["board", "count"],
+  torn_flash_write: ["board"],
+  flash_erased: ["board"],
+  sensor_silent: ["board", "forMs"],
+  sensor_checksum: ["board", "forMs"],
+  sensor_stuck: ["board", "forMs"],
+  sensor_out_of_range: ["board", "forMs"],
+  // Ingest.
+  ingest_crash: ["ingest", "forMs"],
+  hostile_sender: ["count"],
+  // The log.
+  log_down: ["forMs"],
+  log_refused: ["forMs"],
+  log_cut_off: ["forMs"],
+  log_unanswered: ["forMs"],
+  log_doubled: ["forMs"],
+  log_slow: ["forMs"],
+  log_slow_answer: ["forMs"],
+  log_clock_step: ["forMs"],
+  log_read_refused: ["forMs"],
+  log_short_read: ["forMs"],
+  rebalance: ["count"],
+  zombie: ["forMs"],
+  foreign_records: ["count"],
+  // The aggregator.
+  aggregator_crash_before_call: ["worker", "count", "forMs"],
+  aggregator_crash_after_call: ["worker", "count", "forMs"],
+  aggregator_restart: ["worker", "forMs"],
+  disk_full: ["worker", "count"],
+  live_file_truncated: ["worker", "forMs"],
+  wal_truncated: ["worker", "forMs"],
+} as const satisfies Record<string, readonly ("board" | "worker" | "ingest" | "count" | "forMs")[]>;
+
+export type IncidentKind = keyof typeof incidentKinds;
+
+/** The fault that an incident is; `count` and `forMs` mean what its kind says. */
+export interface Incident {
+  readonly kind: IncidentKind;
+  /** Since the start. */
+  readonly atMs: number;
+  readonly board?: number;
+  readonly worker?: number;
+  readonly ingest?: number;
+  readonly count?: number;
+  readonly forMs?: number;
+}
+
+export interface Scenario {
+  readonly version: 1;
+  readonly seed: number;
+  readonly startMs: number;
+  /** How long boards sample and faults may happen; then all is quiet. */
+  readonly faultsMs: number;
+  readonly partitions: number;
+  readonly workers: number;
+  readonly ingests: number;
+  readonly windows: readonly WindowSpec[];
+  readonly publishEveryMs: number;
+  readonly readWaitMs: number;
+  readonly recordsPerCommitMax: number;
+  readonly boards: readonly ModelBoardSpec[];
+  readonly incidents: readonly Incident[];
+}
+
+export interface DrawOptions {
+  readonly devices?: number;
+  readonly hours?: number;
+  /** Only these kinds; none for an empty list; default: each with even chance. */
+  readonly faults?: readonly IncidentKind[];
+}
+
+export const judgeOf = (scenario: Pick<Scenario, "windows">): JudgeConfig => ({
+  ...defaultConfig,
+  windows: scenario.windows,
+});
+
+const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, items.length)] as T;
+const fixed = (label: string, sizeMs: number, hopMs = sizeMs): WindowSpec => ({
+  kind: "fixed",
+  label,
+  sizeMs,
+  hopMs,
+});
+
+/** The scenario of `seed`. */
+export function drawScenario(seed: number, { devices = 5, hours = 2, faults }: DrawOptions = {}): Scenario {
+  const random = seededRandom(seed, "scenario");
+  const faultsMs = Math.max(MINUTE, Math.round(hours * HOUR));
+  const partitions = 1 + below(random, 3);
+  const workers = 1 + below(random, Math.min(4, partitions + 1));
+  const ingests = 1 + below(random, 3);
+  const startMs = pick(random, [
+    Date.UTC(2026, 2, 28, 23, 30),
+    Date.UTC(2026, 9, 25, 0, 10),
+    Date.UTC(2025, 11, 31, 23),
+    Date.UTC(2026, 5, 1, 6),
+  ]) + below(random, HOUR);
+  const windows = pick<readonly WindowSpec[]>(random, [
+    defaultConfig.windows,
+    [fixed("1m", MINUTE), fixed("10m", 10 * MINUTE)],
+    [fixed("1m", MINUTE), fixed("5m by 1m", 5 * MINUTE, MINUTE), fixed("1h", HOUR)],
+    [fixed("30s", 30 * SECOND), { kind: "local_day", label: "day", zone: "Europe/Berlin" }],
+  ]);
+  const scenario: Omit<Scenario, "incidents"> = {
+    version: 1,
+    ...{ seed, startMs, faultsMs, partitions, workers, ingests, windows },
+    publishEveryMs: pick(random, [2 * MINUTE, 10 * MINUTE]),
+    readWaitMs: pick(random, [500, 2 * SECOND, 10 * SECOND]),
+    recordsPerCommitMax: pick(random, [1, 7, 5_000]),
+    boards: Array.from({ length: devices }, (_, i) => drawBoard(seed, i)),
+  };
+  const allowed = faults ?? (Object.keys(incidentKinds) as IncidentKind[]).filter(() => chance(random, 1, 2));
+  return { ...scenario, incidents: drawIncidents(seededRandom(seed, "incidents"), scenario, allowed) };
+}
+
+/** Each board by a source of its own: one board more does not change the others. */
+function drawBoard(seed: number, number: number): ModelBoardSpec {
+  const random = seededRandom(seed, "board", number);
+  const clock = below(random, 10);
+  return {
+    device: `board-${number + 1}`,
+    everyMs: pick(random, [5_000, 10_000, 10_000, 10_000, 30_000, 61_000]),
+    flashReadingsMax: pick(random, [60, 400, 5_000]),
+    flushReadings: pick(random, [1, 3, 6]),
+    sendEveryMs: pick(random, [10_000, 30_000, 60_000, 10 * MINUTE]),
+    batchReadingsMax: pick(random, [1, 20, 60, 200]),
+    latencyMs: 5 + below(random, 200),
+    clock: {
+      kind:
+        (["good", "good", "good", "good", "good", "good", "late", "never", "ahead", "zero"] as const)[clock]!,
+      driftPpm: below(random, 401) - 200,
+    },
+  };
+}
+
+function drawIncidents(
+  random: Random,
+  scenario: Omit<Scenario, "incidents">,
+  allowed: readonly IncidentKind[],
+): Incident[] {
+  if (allowed.length === 0) return [];
+  const perHour = pick(random, [2, 6, 15]);
+  const count = Math.max(allowed.length > 0 ? 1 : 0, Math.round(perHour * scenario.faultsMs / HOUR));
+  const incidents = Array.from({ length: count }, () => {
+    const kind = pick(random, allowed);
+    const needs: readonly string[] = incidentKinds[kind];
+    return {
+      kind,
+      atMs: below(random, scenario.faultsMs),
+      ...(needs.includes("board") ? { board: below(random, scenario.boards.length) } : {}),
+      ...(needs.includes("worker") ? { worker: below(random, scenario.workers) } : {}),
+      ...(needs.includes("ingest") ? { ingest: below(random, scenario.ingests) } : {}),
+      ...(needs.includes("count") ? { count: pick(random, [1, 1, 2, 3, 8, 20]) } : {}),
+      ...(needs.includes("forMs")
+        ? {
+          forMs: pick(random, [100, SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE]) +
+            below(random, SECOND),
+        }
+        : {}),
+    };
+  });
+  return incidents.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Every drawn parameter, for a person: printed before the run. */
+export function describeScenario(scenario: Scenario): string[] {
+  const { boards, incidents, windows, ...rest } = scenario;
+  const counts = new Map<string, number>();
+  for (const { kind } of incidents) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [
+    Object.entries(rest).map(([name, value]) => `${name}=${value}`).join(" "),
+    `windows ${windows.map((spec) => spec.label).join(", ")}`,
+    ...boards.map(({ clock, ...board }) =>
+      `${Object.entries(board).map(([name, value]) => `${name}=${value}`).join(" ")} clock=${clock.kind}` +
+      `${clock.driftPpm >= 0 ? "+" : ""}${clock.driftPpm}ppm`
+    ),
+    `${incidents.length} incidents: ${
+      [...counts].map(([kind, count]) => `${kind} ${count}`).sort().join(", ")
+    }`,
+  ];
+}
