@@ -42,6 +42,9 @@ class LostSpans:
 
     def _store(self):
         fresh = self._path + ".new"
-        with open(fresh, "w") as file:
-            file.write(json.dumps(self._spans))
-        os.rename(fresh, self._path)
+        try:
+            with open(fresh, "w") as file:
+                file.write(json.dumps(self._spans))
+            os.rename(fresh, self._path)
+        except OSError:
+            pass  # no room in flash: the report lives in memory until the next change

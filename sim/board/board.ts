@@ -34,6 +34,8 @@ export interface BoardOptions {
   readonly dhtPin?: number;
   /** Shortest and longest time that joining Wi-Fi takes (default 300–900 ms). */
   readonly joinMs?: readonly [number, number];
+  /** Value of the tick counter at each boot (default 0); near 2^30, where MicroPython's ticks wrap, in a test of that. */
+  readonly ticksStartMs?: number;
   /** Six bytes in hexadecimal (default: drawn from the seed, with Espressif's prefix). */
   readonly uniqueId?: string;
   readonly onSerial?: (bytes: Uint8Array) => void;
@@ -107,6 +109,7 @@ export class Board {
       surroundings: this.#options.surroundings,
       network: this.#options.network,
       joinMs: this.#options.joinMs ?? [300, 900],
+      ticksStartMs: this.#options.ticksStartMs ?? 0,
       durable: this.#durable,
       trace: this.trace,
       onSerial: (bytes) => this.#options.onSerial?.(bytes),

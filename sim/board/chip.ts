@@ -36,6 +36,7 @@ export interface ChipOptions {
   readonly surroundings: Surroundings;
   readonly network: Network;
   readonly joinMs: readonly [number, number];
+  readonly ticksStartMs: number;
   readonly durable: Durable;
   readonly trace: PinTrace;
   readonly onSerial: (bytes: Uint8Array) => void;
@@ -97,9 +98,9 @@ export class Chip implements BoardHost {
   }
 
   #makeClock(): HostClock {
-    const { scheduler, durable } = this.#options;
+    const { scheduler, durable, ticksStartMs } = this.#options;
     return {
-      ticksMs: () => scheduler.nowMs - this.#bootedAtMs,
+      ticksMs: () => ticksStartMs + scheduler.nowMs - this.#bootedAtMs,
       rtcSeconds: () => durable.rtc.seconds + Math.floor((scheduler.nowMs - durable.rtc.setAtMs) / 1000),
       setRtcSeconds: (seconds) => void (durable.rtc = { seconds, setAtMs: scheduler.nowMs }),
       wake: (ms, task) => this.#wake(ms, task),

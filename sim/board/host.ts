@@ -45,8 +45,8 @@ export const linkStatus = {
 export interface HostRadio {
   setActive(on: boolean): void;
   active(): boolean;
-  /** Starts joining; the outcome shows in {@link HostRadio.status}. */
-  join(ssid: string, key: string): void;
+  /** Starts joining; the outcome shows in {@link HostRadio.status}. False: the driver is busy. */
+  join(ssid: string, key: string): boolean;
   leave(): void;
   /** One of {@link linkStatus}. */
   status(): number;

@@ -38,6 +38,8 @@ export interface HttpNetworkOptions {
   ) => HttpFault | null;
   /** Asked for each datagram (default: delivered). */
   readonly datagramArrives?: (device: string, port: number) => boolean;
+  /** What the NTP server takes for the time (default: the simulated time). */
+  readonly ntpMs?: () => number;
   /** Which names exist (default: all). */
   readonly nameExists?: (name: string) => boolean;
   /** The server ends a connection that has been idle for so long (default: 75 s, nginx's default). */
@@ -50,12 +52,20 @@ const IDLE_MS = 75_000;
 export class HttpNetwork implements Network {
   readonly #options: HttpNetworkOptions;
   readonly #services: WorldServices;
+  readonly #forgets = new Set<() => void>();
   /** Connections open at this moment. */
   openCount = 0;
 
   constructor(options: HttpNetworkOptions) {
     this.#options = options;
-    this.#services = new WorldServices(() => options.scheduler.nowMs, options.nameExists);
+    const { scheduler, ntpMs = () => scheduler.nowMs } = options;
+    this.#services = new WorldServices(ntpMs, options.nameExists);
+  }
+
+  /** The server forgets its connections without a word, as one does that was switched off: they are half open now. */
+  forgetConnections(): void {
+    for (const forget of this.#forgets) forget();
+    this.#forgets.clear();
   }
 
   resolve(name: string): string | null {
@@ -98,6 +108,7 @@ export class HttpNetwork implements Network {
     const end = () => {
       if (!open) return;
       open = false;
+      this.#forgets.delete(end);
       this.openCount--;
     };
     const checkIdle = () => {
@@ -107,6 +118,7 @@ export class HttpNetwork implements Network {
       events.ended();
     };
     this.openCount++;
+    this.#forgets.add(end);
     this.#after(device, () => open ? events.connected() : undefined);
     scheduler.after(idleMsMax, checkIdle);
     // TCP keeps the order: what is sent later arrives later, whatever latency was drawn.

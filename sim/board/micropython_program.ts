@@ -30,6 +30,8 @@ export class FirmwareEnded extends Error {
 const FREE_CLOCK_POLLS = 200;
 /** Host calls at one instant before the firmware counts as {@link Stuck}. The busiest honest instant has some 2,000. */
 const CALLS_PER_INSTANT_MAX = 300_000;
+/** Calls that a hanging firmware may still make to print its traceback. */
+const CALLS_AFTER_INTERRUPT_MAX = 20_000;
 /** Collections: one in so many safe points. Results don't depend on it. */
 const SAFE_POINTS_PER_COLLECTION = 64;
 /** `block`'s third argument where no C function is below and garbage may be collected (see collector.ts). */
@@ -238,9 +240,14 @@ export class MicroPythonProgram implements Program {
     }
   }
 
-  /** Throws out of a raw import: Python can't catch that, not even with `except BaseException`. */
+  /**
+   * Past the first limit Python gets a KeyboardInterrupt, so that its traceback tells where it hangs. Past the second one
+   * this throws out of a raw import: Python can't catch that, not even with `except BaseException`.
+   */
   #count(): void {
     if (++this.#calls <= CALLS_PER_INSTANT_MAX) return;
+    if (this.#calls === CALLS_PER_INSTANT_MAX + 1) this.#realm?.exports.mp_sched_keyboard_interrupt?.();
+    if (this.#calls <= CALLS_PER_INSTANT_MAX + CALLS_AFTER_INTERRUPT_MAX) return;
     this.failure = new Stuck(
       `${this.#calls} calls at ${this.#host?.clock.ticksMs()} ms of the boot without waiting: the firmware hangs`,
     );

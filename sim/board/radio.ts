@@ -7,8 +7,8 @@ import type { Random } from "../../core/ports/random.ts";
 import type { Scheduler } from "../scheduler.ts";
 import { type HostRadio, linkStatus } from "./host.ts";
 
-/** What the access point does. `noLease`: joined, but no address. */
-export type AccessPointState = "open" | "absent" | "refuses" | "noLease";
+/** What the access point does. `noLease`: joined, but no address. `busy`: the driver itself refuses to start joining. */
+export type AccessPointState = "open" | "absent" | "refuses" | "noLease" | "busy";
 
 export interface RadioWorld {
   accessPoint(nowMs: number): AccessPointState;
@@ -43,11 +43,13 @@ export class Radio implements HostRadio {
     return this.#active;
   }
 
-  join(_ssid: string, _key: string): void {
+  join(_ssid: string, _key: string): boolean {
+    if (this.#world.accessPoint(this.#scheduler.nowMs) === "busy") return false;
     this.#wanted = this.#active;
     this.#joined = false;
     this.#failure = null;
     this.#plan();
+    return true;
   }
 
   leave(): void {

@@ -17,7 +17,8 @@ class WLAN:
         return bool(_host.wlan_active((1 if on[0] else 0) if on else -1))
 
     def connect(self, ssid=None, key=None, **_):
-        _host.wlan_join(ssid or "", key or "")
+        if not _host.wlan_join(ssid or "", key or ""):
+            raise OSError("Wifi Internal Error")
 
     def disconnect(self):
         _host.wlan_leave()

@@ -6,6 +6,7 @@ import { Scheduler } from "../../scheduler.ts";
 import type { Board } from "../board.ts";
 import type { Surroundings } from "../chip.ts";
 import { createBoard } from "../create_board.ts";
+import type { Flash } from "../flash.ts";
 import type { FirmwareSettings } from "../firmware.ts";
 import { type HttpHandler, HttpNetwork, type HttpNetworkOptions } from "../http_network.ts";
 import {
@@ -34,6 +35,8 @@ export interface DeskOptions {
   readonly python?: MicroPythonOptions;
   /** Replaces the firmware's `main.py`. */
   readonly main?: string;
+  readonly ticksStartMs?: number;
+  readonly flash?: Flash;
 }
 
 export interface Desk {
@@ -69,6 +72,8 @@ export async function setUpDesk(options: DeskOptions = {}): Promise<Desk> {
     settings: options.settings ?? {},
     surroundings: options.surroundings ?? {},
     python: options.python ?? {},
+    ...(options.ticksStartMs === undefined ? {} : { ticksStartMs: options.ticksStartMs }),
+    ...(options.flash === undefined ? {} : { flash: options.flash }),
     onSerial: (bytes) => {
       printed.push(bytes);
       hash.update(bytes);
