@@ -20,6 +20,7 @@ const directions: Readonly<Record<string, Directions>> = {
   aggregator: service,
   dashboard: service,
   import: { ...service, test: [...service.test ?? [], "ingest"] },
+  sql: service,
   firmware: { all: ["core"], test: ["sim"] },
   sim: { all: ["core", "platform", "ingest", "aggregator", "dashboard", "firmware"] },
   dev: {

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { changes, deviceRow, positionRow, readingRow, startMs, windowRow } from "../core/testing/builders.ts";
+import { openPublisher } from "../platform/duckdb_publisher.ts";
+import { openStore } from "../platform/duckdb_store.ts";
+
+interface Answer {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The command as the task in deno.json runs it: with its permissions. */
+async function ask(...args: string[]): Promise<Answer> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-prompt",
+      "--allow-read",
+      "--allow-ffi",
+      new URL("main.ts", import.meta.url).pathname,
+      ...args,
+    ],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+Deno.test("the command answers from what is published while the store is open, and says what it can't do", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "isotherm-sql-" });
+  const store = await openStore({ directory, partition: 0, retentionMs: 30 * 86_400_000 });
+  try {
+    const nothing = await ask("--data", directory, "FROM windows");
+    assert.equal(nothing.code, 1);
+    assert.match(
+      nothing.err,
+      /^nothing is published in .* yet: start the pipeline there \(deno task dev --data /,
+    );
+
+    const publisher = await openPublisher(store, { mergeInline: true });
+    const minute = (index: number) => windowRow({ startMs: startMs + index * 60_000 });
+    await store.commit(changes({
+      position: positionRow({ nextOffset: 4 }),
+      readings: [readingRow()],
+      windows: [minute(0), minute(1), minute(2)],
+      devices: [deviceRow()],
+    }));
+    await publisher.publish([], startMs);
+
+    const [newest, cut, wrong, writes, outside] = await Promise.all([
+      ask("--data", directory, "SELECT device, window_start FROM windows ORDER BY window_start DESC LIMIT 1"),
+      ask(
+        "--data",
+        directory,
+        "--format",
+        "csv",
+        "--limit",
+        "2",
+        "SELECT window_start FROM windows ORDER BY 1",
+      ),
+      ask("--data", directory, "SELECT temperature FROM windows"),
+      ask("--data", directory, `COPY (FROM windows) TO '${directory}/published/copy.csv'`),
+      ask("--data", directory, `FROM read_blob('${directory}/partitions/0/live.duckdb')`),
+    ]);
+    assert.deepEqual(newest, {
+      code: 0,
+      out: `┌────────┬─────────────────────┐
+│ device │ window_start        │
+├────────┼─────────────────────┤
+│ desk   │ 2026-01-01 00:02:00 │
+└────────┴─────────────────────┘
+`,
+      err: "",
+    });
+    assert.deepEqual(cut, {
+      code: 0,
+      out: "window_start\n2026-01-01 00:00:00\n2026-01-01 00:01:00\n",
+      err: "only the first 2 rows: add LIMIT or WHERE to the query, or print more with --limit\n",
+    });
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.err, /^Binder Error: Referenced column "temperature" not found/);
+    assert.equal(writes.code, 1);
+    assert.match(writes.err, /^COPY is not possible here: what is published can be read only/);
+    assert.equal(outside.code, 1);
+    assert.match(outside.err, /^Permission Error: Cannot access file/);
+    await publisher.close();
+  } finally {
+    await store.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
