@@ -1,39 +1,97 @@
-/** Bounds of ingest's own making, with their reasons and what happens at them. Those of the server: `httpLimits`. */
+/** Bounds of ingest's own making, with their reasons and what happens at them. Those of the server: `httpLimitSpecs`. */
 import { assert } from "../core/assert.ts";
+import { type LimitSpecs, type LimitValues, limitValues } from "../core/limit_table.ts";
 import { limits } from "../core/limits.ts";
 
-export const ingestLimits = {
-  /** A JSON body is one record. Above: 413. */
-  jsonBytesMax: limits.batchBytesMax,
-  /** An NDJSON body is many records; enough for an import at full speed. Above: 413. */
-  ndjsonBytesMax: 4_194_304,
-  /** Readings in all batches of one request. Above: 413. */
-  readingsPerRequestMax: 20_000,
-  /** From the first to the last byte of a body. Above: 408. A board on bad radio sends 900 kB at 0.5 Mbit/s. */
-  bodyMs: 20_000,
-  /** Bytes of bodies in memory, from the first byte received to the answer, over all requests. Above: 503. */
-  heldBytesMax: 50_331_648,
-  /** Requests of one device that wait for their turn; an honest device has one. Above: 429. */
-  waitingPerDeviceMax: 8,
-  /** Bytes handed to the log and not yet durable; the rest waits in fair order here, where it can be reordered. */
-  windowBytesMax: 2_097_152,
-  /** Records handed to the log and not yet durable: two of a Kafka writer's commits, so that it never waits for us. */
-  windowRecordsMax: 2_000,
-  /** A device's turn lasts so many bytes: a batch of 60 readings and some. */
-  turnBytes: 16_384,
-  /** The time in the queue that credit aims at. Live readings share the queue with backlogs. */
-  waitTargetMs: 50,
-  /** How often credit is adjusted. */
-  creditStepMs: 100,
-  /** The most readings that one request is invited to carry. */
-  creditMax: limits.readingsPerBatchMax,
-  /** Flagged readings that an answer lists; the rest is counted in `flagged_more`. */
-  flaggedListedMax: 1_000,
-  /** The longest `Retry-After`. */
-  retryAfterMsMax: 30_000,
-} as const;
+export const ingestLimitSpecs = {
+  jsonBytesMax: {
+    value: limits.batchBytesMax,
+    unit: "bytes",
+    meaning: "a JSON body, also after expansion: it is one record",
+    consequence: "413",
+  },
+  ndjsonBytesMax: {
+    value: 4_194_304,
+    unit: "bytes",
+    meaning: "an NDJSON or line protocol body, also after expansion: enough for an import at full speed",
+    consequence: "413",
+  },
+  readingsPerRequestMax: {
+    value: 20_000,
+    unit: "readings",
+    meaning: "readings in all batches of one request",
+    consequence: "413",
+  },
+  bodyMs: {
+    value: 20_000,
+    unit: "ms",
+    meaning: "from the first to the last byte of a body: 900 kB over a bad radio",
+    consequence: "408",
+  },
+  heldBytesMax: {
+    value: 33_554_432,
+    unit: "bytes",
+    meaning: "bodies in memory, from the first byte received to the answer, over all requests",
+    consequence: "503 with Retry-After",
+  },
+  waitingPerDeviceMax: {
+    value: 8,
+    unit: "requests",
+    meaning: "requests of one device that wait for their turn; an honest device has one",
+    consequence: "429 with Retry-After",
+  },
+  windowBytesMax: {
+    value: 2_097_152,
+    unit: "bytes",
+    meaning: "bytes handed to the log and not yet durable",
+    consequence: "the rest waits in fair order, where it can still be reordered",
+  },
+  windowRecordsMax: {
+    value: 2_000,
+    unit: "records",
+    meaning: "records handed to the log and not yet durable: a Kafka writer's next send is always at hand",
+    consequence: "the rest waits in fair order",
+  },
+  turnBytes: {
+    value: 16_384,
+    unit: "bytes",
+    meaning: "a device's turn: a batch of 60 readings and some",
+    consequence: "it is the next device's turn",
+  },
+  waitTargetMs: {
+    value: 50,
+    unit: "ms",
+    meaning: "the wait for a turn that credit aims at: live readings share the queue with backlogs",
+    consequence: "credit is halved",
+  },
+  creditStepMs: {
+    value: 100,
+    unit: "ms",
+    meaning: "between two adjustments of credit",
+    consequence: "",
+  },
+  creditMax: {
+    value: limits.readingsPerBatchMax,
+    unit: "readings",
+    meaning: "readings that one request is invited to carry",
+    consequence: "",
+  },
+  flaggedListedMax: {
+    value: 1_000,
+    unit: "readings",
+    meaning: "flagged readings that an answer lists",
+    consequence: "the rest is counted in flagged_more",
+  },
+  retryAfterMsMax: {
+    value: 30_000,
+    unit: "ms",
+    meaning: "the longest Retry-After",
+    consequence: "",
+  },
+} as const satisfies LimitSpecs;
 
-export type IngestLimits = { readonly [K in keyof typeof ingestLimits]: number };
+export type IngestLimits = LimitValues<typeof ingestLimitSpecs>;
+export const ingestLimits: IngestLimits = limitValues(ingestLimitSpecs);
 
 assert(ingestLimits.jsonBytesMax <= ingestLimits.ndjsonBytesMax, "a JSON body fits where lines do");
 assert(ingestLimits.ndjsonBytesMax * 4 < ingestLimits.heldBytesMax, "several large bodies fit into memory");

@@ -7,7 +7,8 @@
 import { type Context, Hono } from "hono";
 import { defaultConfig } from "../core/config.ts";
 import type { Random } from "../core/ports/random.ts";
-import { problemAnswer, type Refusal, refused } from "./answers.ts";
+import { jsonAnswer, problemAnswer, type Refusal, refused } from "./answers.ts";
+import { actOnDevice, release } from "./control_route.ts";
 import { Intake } from "./intake.ts";
 import { ingestLimits } from "./limits.ts";
 import {
@@ -19,6 +20,8 @@ import {
   takeLines,
 } from "./influx_route.ts";
 import type { IngestConfig, IngestPorts } from "./ports.ts";
+import { openapi } from "./openapi.ts";
+import { referencePage } from "./reference.ts";
 import { takeReadings } from "./readings_route.ts";
 
 export type { Flagged } from "./intake.ts";
@@ -37,6 +40,18 @@ export interface Ingest {
   /** Takes no more requests and resolves when what was taken is durable or refused. The log stays open. */
   stop(): Promise<void>;
 }
+
+/** What a visitor finds. */
+const ROOT = {
+  service: "isotherm ingest",
+  readings: "/v1/readings",
+  reference: "/reference",
+  openapi: "/openapi.json",
+};
+const PAGE_HEADERS = {
+  "content-type": "text/html; charset=utf-8",
+  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+};
 
 const defaults: IngestConfig = { judge: defaultConfig, limits: ingestLimits };
 
@@ -72,12 +87,22 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
     ({ req: { raw } }) => answered(raw, takeReadings(raw, intake, limits, clock.nowMs)),
   );
   app.all("/v1/readings", only("POST"));
+  app.post(
+    "/v1/devices/:device",
+    ({ req }) => answered(req.raw, actOnDevice(req.raw, req.param("device"), intake)),
+  );
+  app.all("/v1/devices/:device", only("POST"));
+  app.post("/v1/releases", ({ req: { raw } }) => answered(raw, release(raw, intake)));
+  app.all("/v1/releases", only("POST"));
   app.post("/api/v2/write", lines(2));
   app.post("/write", lines(1));
   app.get("/ping", pong); // and HEAD, by the server
   app.get("/health", () => influxHealth(intake.ready()));
   app.on(["GET", "POST"], "/query", async ({ req: { raw } }) => influxQuery(raw, await shortText(raw)));
   for (const path of ["/api/v2/write", "/write"]) app.all(path, only("POST"));
+  app.get("/", () => jsonAnswer(200, ROOT));
+  app.get("/openapi.json", () => jsonAnswer(200, openapi()));
+  app.get("/reference", () => new Response(referencePage(), { headers: PAGE_HEADERS }));
   app.notFound(refusing(refused("not-found", "there is nothing at this path")));
   app.onError((error) => {
     throw error; // the server's business: 500 and a trace, or the end of the service

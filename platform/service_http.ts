@@ -15,35 +15,16 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { AddressInfo, Socket } from "node:net";
 import type { Buffer } from "node:buffer";
 import { AssertionFailed } from "../core/assert.ts";
+import { httpLimitSpecs, limitValues } from "../core/limit_table.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { problemDocument, problemMediaType, type ProblemName } from "../core/problem.ts";
 
-/** Bounds of the server; the reference page and README show them with their consequences. */
-export const httpLimits = {
-  /** Request line and headers together. Above: 431, connection closed. */
-  headerBytesMax: 16_384,
-  /** From the first byte of a request to the end of its headers. Above: 408, closed. */
-  headersMs: 10_000,
-  /** From the first byte of a request to the end of its body. Above: 408, closed. A service may be stricter. */
-  requestMs: 60_000,
-  /** A connection between two requests. Above: closed. Longer than a board's interval, so that it keeps its own. */
-  idleMs: 75_000,
-  /** Connections at one time. Above: closed at once and counted. */
-  connectionsMax: 4_096,
-  /** A response that the reader doesn't take on with for so long is cut off. */
-  writeMs: 30_000,
-  /** Of a body that was refused, so much is read and thrown away, so that the answer arrives; then closed. */
-  lingerBytesMax: 4_194_304,
-  lingerMs: 2_000,
-  /** Bodies up to this size are handed on whole; larger ones as a stream. */
-  wholeBodyBytesMax: 16_384,
-  /** How often headers and bodies are looked at for their time. */
-  checkMs: 1_000,
-} as const;
+/** Bounds of the server, see the table for their consequences. */
+export const httpLimits = limitValues(httpLimitSpecs);
 
-type HttpLimits = { readonly [K in keyof typeof httpLimits]: number };
+type HttpLimits = typeof httpLimits;
 
 export type Handler = (
   request: Request,

@@ -11,7 +11,7 @@ const decoder = new TextDecoder();
 async function withServer(
   handler: Handler,
   test: (server: HttpServer, metrics: ReturnType<typeof metricsRegistry>) => Promise<void>,
-  limits: Partial<{ [K in keyof typeof httpLimits]: number }> = {},
+  limits: Partial<typeof httpLimits> = {},
 ) {
   const metrics = metricsRegistry();
   const server = await serveHttp({
