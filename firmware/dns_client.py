@@ -4,7 +4,7 @@ from udp_exchange import exchange
 
 _PORT = 53
 _TIMEOUT_MS = 3000
-_NO_SUCH_NAME = -202  # the number that getaddrinfo raises on the ESP32
+NO_SUCH_NAME = -202  # the number that getaddrinfo raises on the ESP32
 
 
 def is_address(name):
@@ -67,5 +67,5 @@ class Resolver:
         length = await exchange(address, query_for(name, number), answer, accept, self._uptime_ms, _TIMEOUT_MS)
         found = first_address(answer, length)
         if not found:
-            raise OSError(_NO_SUCH_NAME)
+            raise OSError(NO_SUCH_NAME)
         return found

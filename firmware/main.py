@@ -96,7 +96,9 @@ async def run(settings):
     pin = machine.Pin(settings["sensor_pin"], machine.Pin.OPEN_DRAIN, machine.Pin.PULL_UP)
     sensor = dht22.Sensor(lambda frame: machine.dht_readinto(pin, frame))
     watchdog = machine.WDT(timeout=WATCHDOG_MS)
-    sampler = Sampler(sensor, backlog, clock, uptime.ms, every_ms, watchdog.feed, stored)
+    power_pin = settings["sensor_power_pin"]
+    power = None if power_pin is None else machine.Pin(power_pin, machine.Pin.OUT, value=1)
+    sampler = Sampler(sensor, backlog, clock, uptime.ms, every_ms, watchdog.feed, stored, power)
     await asyncio.gather(link.run(), times.run(), uploader.run(), sampler.run())
 
 

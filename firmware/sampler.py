@@ -1,12 +1,15 @@
 """Takes a slot on a fixed grid, whatever network and server do; every slot gets a seq, with values or with a cause."""
 import asyncio
 from batch import tenths
-from dht22 import CAUSES
+from dht22 import CAUSES, TIMEOUT
+from status import say
 from suspicion import FLAGS, Suspicion
 
 FIRST_MS = 1500  # AM2302 manual: after power-up the sensor wants one second of rest
 _RETRY_MS = 2000  # AM2302 manual: time between two readings
 _VALUES = '"temperature_c":%s,"humidity_pct":%s'
+_HUNG_SLOTS = 5
+_POWER_OFF_MS = 1000
 _SLACK_MS = 100  # what a correction of the clock may take from an interval
 _NAP_MS = 5000  # the watchdog is fed at least so often
 
@@ -22,9 +25,10 @@ def next_slot(last_ms, now_ms, every_ms, offset_ms):
 
 
 class Sampler:
-    """sensor: see dht22.py; feed(): the watchdog; stored: an asyncio.Event, set after each slot."""
+    """sensor: see dht22.py; feed(): the watchdog; stored: an asyncio.Event, set after each slot; power(on) switches the
+    sensor's supply, None if it hangs on the board's."""
 
-    def __init__(self, sensor, backlog, clock, uptime_ms, every_ms, feed, stored):
+    def __init__(self, sensor, backlog, clock, uptime_ms, every_ms, feed, stored, power=None):
         self._sensor = sensor
         self._backlog = backlog
         self._clock = clock
@@ -33,6 +37,8 @@ class Sampler:
         self._feed = feed
         self._stored = stored
         self._suspicion = Suspicion()
+        self._power = power
+        self._failures = 0  # slots without an answer, in a row
 
     async def run(self):
         at_ms = self._uptime_ms() + FIRST_MS
@@ -51,12 +57,25 @@ class Sampler:
                 return
             await asyncio.sleep_ms(min(left_ms, _NAP_MS))
 
+    def _note(self, code):
+        """A sensor that has stopped answering may be hung: only taking its power away cures that."""
+        self._failures = self._failures + 1 if code == TIMEOUT else 0
+        if self._power and self._failures and self._failures % _HUNG_SLOTS == 0:
+            asyncio.create_task(self._cycle_power())
+
+    async def _cycle_power(self):
+        say("sensor_power_cycle", ("failed_slots", self._failures))
+        self._power(0)
+        await asyncio.sleep_ms(_POWER_OFF_MS)
+        self._power(1)
+
     async def _take(self, taken_ms):
         code, temperature, humidity = self._sensor.read()
         if code:
             await self._sleep_until(taken_ms + min(_RETRY_MS, self._every_ms // 2))
             code, temperature, humidity = self._sensor.read()
         flag = 0 if code else self._suspicion.judge(temperature, humidity, taken_ms)
+        self._note(code)
         seq = self._backlog.store(taken_ms, code, flag, temperature, humidity)
         self._stored.set()
         what = '"error":"%s"' % CAUSES[code] if code else _VALUES % (tenths(temperature), tenths(humidity))

@@ -33,7 +33,7 @@ def http_date_ms(text):
 
 
 class TimeSource:
-    """learn(unix_ms, uptime_ms, from_ntp): see uploader.py."""
+    """learn(unix_ms, uptime_ms, from_ntp): see uploader.py; true if it took the time."""
 
     def __init__(self, host, path, resolver, client, clock, link, uptime_ms, learn):
         self._host = host
@@ -67,7 +67,9 @@ class TimeSource:
         except OSError:
             say("ntp", ("why", "%s does not answer" % self._host))
             return False
-        self._learn(unix_ms, at_ms, True)
+        if not self._learn(unix_ms, at_ms, True):
+            say("ntp", ("why", "%s tells an impossible time" % self._host))
+            return False
         return True
 
     async def _ask_web(self):

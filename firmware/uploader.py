@@ -3,7 +3,8 @@ import asyncio
 import errno
 import json
 from batch import Body, READINGS_MAX
-from clock_sync import FIRST, REBOOT
+from clock_sync import FIRST, NOTHING, REBOOT
+from dns_client import NO_SUCH_NAME
 from http_client import header
 from records import SYNCED
 from status import say
@@ -107,9 +108,9 @@ class Uploader:
         return wait_ms
 
     def learn(self, unix_ms, uptime_ms=None, from_ntp=False):
-        """A time of day from an answer, or from NTP."""
+        """A time of day from an answer, or from NTP. True if it can be one."""
         if not isinstance(unix_ms, int):
-            return
+            return False
         now_ms = self._uptime_ms()
         outcome = self._clock.learn(unix_ms, now_ms if uptime_ms is None else uptime_ms, from_ntp)
         if outcome == REBOOT:
@@ -119,6 +120,7 @@ class Uploader:
             self._backlog.anchor(self._clock.offset_ms, now_ms)
             say("clock", ("unix_ms", self._clock.unix_ms(now_ms)), ("source", "ntp" if from_ntp else "http"))
             self._stored.set()
+        return outcome != NOTHING
 
 
 def _json_of(answer):
@@ -134,4 +136,6 @@ def _retry_after_ms(text):
 
 
 def _name_of(error):
-    return errno.errorcode.get(error.errno, "error %s" % error.errno) if error.errno is not None else "error"
+    if error.errno == NO_SUCH_NAME:
+        return "the name was not found: check ingest_url in settings.json"
+    return errno.errorcode.get(error.errno, "error %s" % error.errno)

@@ -23,6 +23,7 @@ export interface FirmwareSettings {
   readonly every_ms?: number;
   readonly ntp_host?: string;
   readonly sensor_pin?: number;
+  readonly sensor_power_pin?: number;
 }
 
 /** Copies the firmware and its settings into a board's flash, as `mpremote fs cp` does. */

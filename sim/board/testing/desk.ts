@@ -14,6 +14,7 @@ import {
   type MicroPythonOptions,
   MicroPythonProgram,
 } from "../micropython_program.ts";
+import type { PinChange } from "../pin_trace.ts";
 import { Receiver } from "./receiver.ts";
 
 /** 2025-11-24T16:00:00Z: where the tests' time begins. */
@@ -36,6 +37,7 @@ export interface DeskOptions {
   /** Replaces the firmware's `main.py`. */
   readonly main?: string;
   readonly ticksStartMs?: number;
+  readonly onPin?: (change: PinChange) => void;
   readonly flash?: Flash;
 }
 
@@ -79,6 +81,7 @@ export async function setUpDesk(options: DeskOptions = {}): Promise<Desk> {
       hash.update(bytes);
     },
   });
+  if (options.onPin !== undefined) board.trace.listen(options.onPin);
   if (options.main !== undefined) board.flash.put("/main.py", options.main);
   const serial = () => printed.map((bytes) => new TextDecoder().decode(bytes)).join("");
   return {
