@@ -44,6 +44,8 @@ const window = (more: Partial<WindowRow> = {}): WindowRow => ({
   closedBy: "watermark",
   revision: 0,
   replaces: null,
+  changedAppendMs: null,
+  changedOffset: null,
   ...more,
 });
 

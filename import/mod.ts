@@ -16,7 +16,7 @@ import {
 } from "./tally.ts";
 import { createUploader, type UploadPorts } from "./upload.ts";
 
-export interface ImportPorts extends Omit<UploadPorts, "reject"> {
+export interface ImportPorts extends Omit<UploadPorts, "reject" | "waiting"> {
   /** The file's bytes as they are read. */
   readonly bytes: AsyncIterable<Uint8Array>;
   /** A line for the user. */
@@ -43,7 +43,7 @@ export async function importFile(
     if (++shown <= rejectionsShownMax) ports.say(rejectionText(rejection));
     if (shown === rejectionsShownMax + 1) ports.say("… more rejected rows are counted only");
   };
-  const uploader = createUploader({ ...ports, reject }, tally, signal);
+  const uploader = createUploader({ ...ports, reject, waiting: ports.say }, tally, signal);
   const batcher = createBatcher();
   let reader: RowReader | null = null;
   let failed: unknown = null;

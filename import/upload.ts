@@ -22,6 +22,8 @@ export interface UploadPorts {
   readonly clock: Clock;
   readonly random: Random;
   reject(rejection: Rejection): void;
+  /** Ingest is busy or away; told once for each such time. */
+  waiting(reason: string): void;
 }
 
 /** The import can't go on; the message says why and what to do. */
@@ -31,8 +33,10 @@ export class UploadStopped extends Error {
 
 /** Batches on their way or waiting behind another of their device; `send` waits above. */
 export const batchesInFlightMax = 4;
-/** Tries of one request: with the pauses below, ingest may be away for about three minutes. */
+/** Tries of one request: with the pauses below, ingest may be away for about two minutes. */
 export const triesMax = 12;
+/** Tries while nothing at all has been accepted yet: most likely the address is wrong. */
+export const firstTriesMax = 4;
 const pauseFirstMs = 500;
 const pauseMsMax = 20_000;
 /** A longer `Retry-After` is cut to this, so that the user sees a sentence and not a terminal that stands still. */
@@ -52,6 +56,7 @@ export function createUploader(ports: UploadPorts, tally: Tally, signal: AbortSi
   const creditOf = new Map<string, number>();
   const inFlight = new Set<Promise<void>>();
   let stopped: UploadStopped | null = null;
+  let isWaitTold = false;
 
   async function send(batch: ImportBatch): Promise<void> {
     while (inFlight.size >= batchesInFlightMax) await Promise.race(inFlight);
@@ -101,15 +106,22 @@ export function createUploader(ports: UploadPorts, tally: Tally, signal: AbortSi
   async function postPatiently(body: string): Promise<Answer> {
     for (let tries = 1;; tries++) {
       const outcome = await tryPost(body);
-      if (typeof outcome !== "string" && !isTransient(outcome.status)) return outcome;
+      if (typeof outcome !== "string" && !isTransient(outcome.status)) {
+        isWaitTold = false;
+        return outcome;
+      }
       const what = typeof outcome === "string"
         ? outcome
         : `ingest answered ${outcome.status} (${sentence(outcome)})`;
-      if (tries >= triesMax) {
+      if (tries >= (tally.accepted === 0 ? firstTriesMax : triesMax)) {
         throw new UploadStopped(
-          `${what}, ${tries} times in a row: when ingest is back, run the same command again; ` +
+          `${what}, ${tries} times in a row: when ingest is there, run the same command again; ` +
             "what is stored already doesn't count twice",
         );
+      }
+      if (tries === 2 && !isWaitTold) {
+        isWaitTold = true;
+        ports.waiting(`${what}: waiting for it`);
       }
       tally.retries++;
       await ports.clock.sleep(
@@ -126,7 +138,8 @@ export function createUploader(ports: UploadPorts, tally: Tally, signal: AbortSi
       return await ports.post(body, aborted);
     } catch (error) {
       throwIfStopped();
-      return `ingest can't be reached (${(error as Error).message})`;
+      const { message, cause } = error as Error;
+      return `ingest can't be reached (${lastClause(cause instanceof Error ? cause.message : message)})`;
     }
   }
 
@@ -168,6 +181,12 @@ export function createUploader(ports: UploadPorts, tally: Tally, signal: AbortSi
   }
 
   return { send, finish };
+}
+
+/** A network error names all of its layers; the last says what happened. */
+function lastClause(message: string): string {
+  return (message.split(": ").at(-1) ?? message).replace(/ \(os error \d+\)/, "").replace(/\)+$/, "")
+    .toLowerCase();
 }
 
 /** Worth another try: busy, away, or failed on the way. */

@@ -2,7 +2,7 @@ import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import type { Clock } from "../core/ports/clock.ts";
 import { seededRandom } from "../sim/random.ts";
 import { createTally, type Rejection } from "./tally.ts";
-import { type Answer, batchesInFlightMax, createUploader, triesMax } from "./upload.ts";
+import { type Answer, batchesInFlightMax, createUploader, firstTriesMax, triesMax } from "./upload.ts";
 import type { ImportBatch } from "./batches.ts";
 
 interface Sent {
@@ -32,6 +32,7 @@ function rig(script: Script) {
   const sent: Sent[] = [];
   const sleptMs: number[] = [];
   const rejected: Rejection[] = [];
+  const waited: string[] = [];
   const clock: Clock = {
     nowMs: () => 0,
     monotonicMs: () => 0,
@@ -56,11 +57,12 @@ function rig(script: Script) {
       clock,
       random: seededRandom("upload"),
       reject: (rejection) => rejected.push(rejection),
+      waiting: (reason) => waited.push(reason),
     },
     tally,
     stop.signal,
   );
-  return { uploader, sent, sleptMs, rejected, tally, stop };
+  return { uploader, sent, sleptMs, rejected, waited, tally, stop };
 }
 
 Deno.test("a device's batches arrive in file order, however slow one is", async () => {
@@ -146,27 +148,39 @@ Deno.test("Retry-After is honoured to the second", async () => {
   });
 });
 
+/** Answers the first request, then fails `failures` times, then answers again. */
+const outage = (failures: number): Script => (one, request) =>
+  request > 1 && request <= failures + 1 ? new Error("connection refused") : accepted(one.lines.length);
+
 Deno.test("without Retry-After the pauses grow, with jitter, up to a bound", async () => {
-  const { uploader, sleptMs } = rig((one, request) =>
-    request < triesMax ? new Error("connection refused") : accepted(one.lines.length)
-  );
+  const { uploader, sleptMs, waited } = rig(outage(triesMax - 1));
   await uploader.send(batch("a", 1));
+  await uploader.send(batch("a", 2));
   await uploader.finish();
   equal(sleptMs.length, triesMax - 1);
   sleptMs.forEach((ms, i) => {
     const full = Math.min(500 * 2 ** i, 20_000);
     ok(ms >= full / 2 && ms <= full, `pause ${i} is ${ms} ms`);
   });
+  deepEqual(waited, ["ingest can't be reached (connection refused): waiting for it"]);
 });
 
 Deno.test("retries are bounded, and the end says how to go on", async () => {
-  const { uploader, sent } = rig(() => new Error("connection refused"));
+  const { uploader, sent } = rig(outage(Infinity));
   await uploader.send(batch("a", 1));
+  await uploader.send(batch("a", 2));
   await rejects(uploader.finish(), (error: Error) => {
     match(error.message, /can't be reached \(connection refused\), 12 times in a row: .* same command again/);
     return true;
   });
-  equal(sent.length, triesMax);
+  equal(sent.length, 1 + triesMax);
+});
+
+Deno.test("an ingest that never answered is given up sooner", async () => {
+  const { uploader, sent } = rig(() => new Error("connection refused"));
+  await uploader.send(batch("a", 1));
+  await rejects(uploader.finish(), /4 times in a row/);
+  equal(sent.length, firstTriesMax);
 });
 
 Deno.test("what is flagged is counted by reason, with the first line", async () => {

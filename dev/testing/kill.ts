@@ -22,20 +22,21 @@ import { seededRandom } from "../../sim/random.ts";
 
 export interface KillPlan {
   readonly kills: number;
+  /** Rows of the file; the import has to outlast the kills. A multiple of 8. */
+  readonly rows: number;
+  /** The most readings that are taken between a start and the next kill. */
+  readonly readingsPerLifeMax: number;
   /** Draws the moments of the kills. */
   readonly seed: number;
 }
 
-/** Rows of the file for each kill, and the most readings that are taken between a start and the next kill. */
-const rowsPerKill = 8_000;
-const readingsPerLifeMax = 2_000;
 const devices = 8;
 
 /** Runs the plan; throws when a promise is broken. */
 export async function killDuringImport(plan: KillPlan): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "isotherm-kill-" });
   try {
-    const rowsPerDevice = plan.kills * rowsPerKill / devices;
+    const rowsPerDevice = plan.rows / devices;
     const stepBackAtRow = devices * Math.floor(rowsPerDevice / 2);
     const fleet = fleetCsv({ devices, rowsPerDevice, stepBackAtRow, faultEvery: 82 });
     await Deno.writeTextFile(`${folder}/fleet.csv`, fleet.text);
@@ -64,7 +65,7 @@ async function importUnderFire(folder: string, plan: KillPlan): Promise<void> {
   ]);
   for (let kill = 1; kill <= plan.kills; kill++) {
     await using dev = startProcess(args);
-    await killAtRandom(dev, url, random);
+    await killAtRandom(dev, url, plan.readingsPerLifeMax, random);
     ok(sender.isRunning, `the import ended before kill ${kill}:\n${sender.text}`);
   }
   await using dev = startProcess(args);
@@ -80,8 +81,8 @@ async function importUnderFire(folder: string, plan: KillPlan): Promise<void> {
 }
 
 /** Kills it at some moment between its first instruction and some thousand readings later. */
-async function killAtRandom(dev: Process, url: string, random: Random): Promise<void> {
-  const readings = below(random, 8) === 0 ? 0 : 1 + below(random, readingsPerLifeMax);
+async function killAtRandom(dev: Process, url: string, readingsMax: number, random: Random): Promise<void> {
+  const readings = below(random, 8) === 0 ? 0 : 1 + below(random, readingsMax);
   if (readings > 0) {
     await until(`${readings} readings are taken`, async () => {
       ok(dev.isRunning, dev.text);
