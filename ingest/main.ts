@@ -4,6 +4,7 @@ import type { Trace } from "../core/ports/trace.ts";
 import { keyHashing } from "../platform/keys.ts";
 import { logSettings, openLogAt } from "../platform/log_address.ts";
 import { lanAddress, runService, serviceSettings } from "../platform/service.ts";
+import { openTlsFiles, tlsSettings } from "../platform/service_tls.ts";
 import { watchFiles } from "../platform/watched_file.ts";
 import { doorOf, ingestSettings } from "./config.ts";
 import { type KeyEntry, parseKeyFile } from "./key_file.ts";
@@ -13,27 +14,30 @@ import { createIngest, ingestMetricsHelp } from "./mod.ts";
 await runService({
   name: "ingest",
   purpose: "takes readings over HTTP and appends them to the log",
-  table: { ...ingestSettings, ...logSettings, ...serviceSettings },
+  table: { ...ingestSettings, ...logSettings, ...tlsSettings, ...serviceSettings },
   metricsHelp: ingestMetricsHelp,
   start: async ({ settings, clock, random, trace, metrics }) => {
     const choice = doorOf(settings);
     if (choice.kind === "problem") throw new Error(choice.problem);
     const { hostname, open } = choice.door;
+    const tls = await openTlsFiles(settings, clock, trace);
     const keys = await keysInForce(settings, clock, trace);
     const log = await openLogAt(settings.log, settings.partitions, { clock, random, trace, metrics });
     const authority = keys === null ? {} : { authority: keys.ring };
     const ingest = createIngest({ log: log.writer, clock, random, trace, metrics, ...authority });
     return {
       handler: ingest.handler,
-      listen: { hostname, port: settings.port },
+      listen: { hostname, port: settings.port, ...tls === null ? {} : { tls: tls.tls } },
+      listening: (server) => tls?.attach(server),
       ready: () => ingest.ready(),
-      banner: ({ url, port }) => [
-        `ingest takes readings at ${url}/v1/readings`,
-        ...open
-          ? [`a board on the desk sends to http://${lanAddress() ?? hostname}:${port}, with the key`]
-          : [],
-      ],
+      banner: ({ url, port }) => {
+        const lines = [`ingest takes readings at ${url}/v1/readings`];
+        const lan = `${tls === null ? "http" : "https"}://${lanAddress() ?? hostname}:${port}`;
+        if (open) lines.push(`a board on the desk sends to ${lan}, with the key`);
+        return lines;
+      },
       stop: async () => {
+        tls?.stop();
         keys?.stop();
         await ingest.stop();
         await log.close();
