@@ -46,14 +46,14 @@ export async function openTlsFiles(
   }
   let server: HttpServer | null = null;
   const pairOf = ([cert = "", key = ""]: readonly string[]) => {
+    // Checked here: Deno's `setSecureContext` (2.9.6) takes anything, and then no handshake succeeds.
+    let reason = "the key is of another certificate";
     try {
-      createSecureContext({ cert, key });
+      if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key };
     } catch (error) {
-      throw new Error(
-        `${tlsCert} and ${tlsKey} are no certificate with its key: ${(error as Error).message}`,
-      );
+      reason = (error as Error).message;
     }
-    return { cert, key };
+    throw new Error(`${tlsCert} and ${tlsKey} are no certificate with its key: ${reason}`);
   };
   const watched = await watchFiles(
     [tlsCert, tlsKey],
