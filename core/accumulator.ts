@@ -203,8 +203,9 @@ export class WindowState {
   hasAllValues = true;
   /** In the list of windows to store with the next transaction. */
   dirty = false;
-  /** Offset of the last record that changed it after its close; one record is one revision. */
-  revisedByOffset = -1;
+  /** Append time and offset of the record that closed it or changed it last since; one record is one revision. */
+  changedAppendMs: number | null = null;
+  changedOffset: number | null = null;
 
   constructor(readonly spec: number, readonly startMs: number, readonly endMs: number) {}
 
@@ -241,6 +242,8 @@ export class WindowState {
       closedBy: this.closedBy,
       revision: this.revision,
       replaces: this.storedRevision,
+      changedAppendMs: this.changedAppendMs,
+      changedOffset: this.changedOffset,
     };
   }
 
@@ -258,7 +261,15 @@ export class WindowState {
     state.closedBy = row.closedBy;
     state.revision = row.revision;
     state.storedRevision = row.revision;
+    state.changedAppendMs = row.changedAppendMs;
+    state.changedOffset = row.changedOffset;
     return state;
+  }
+
+  /** Notes which record closed it, or changed it after that. */
+  changedBy(appendMs: number, offset: number): void {
+    this.changedAppendMs = appendMs;
+    this.changedOffset = offset;
   }
 
   /** As comparable text. A row with expired readings (`isKept` false) gets no percentiles any more, whatever it holds. */
@@ -277,6 +288,8 @@ export class WindowState {
       this.closedBy,
       this.revision,
       this.storedRevision,
+      this.changedAppendMs,
+      this.changedOffset,
       hasAllValues,
       this.temperature.describe(hasAllValues),
       this.humidity.describe(hasAllValues),

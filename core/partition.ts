@@ -301,12 +301,12 @@ export class Partition {
     else if (item.kind === "device") this.#foldDevice(item.device, item.control, record, item.appendMs);
     else if (item.kind === "release") this.#foldRelease(item.release, record, item.appendMs);
     else if (item.kind === "undecodable") this.#foldUndecodable(item.detail, record, item.appendMs);
-    this.#closeDue(item.appendMs);
+    this.#closeDue(item.appendMs, record.offset);
   }
 
   #foldBatch(batch: Batch, record: LogRecord, appendMs: number): void {
     const device = this.#deviceOf(batch.device, appendMs);
-    this.#closeSilent(device, appendMs); // (1)
+    this.#closeSilent(device, appendMs, record.offset); // (1)
     device.lastAppendMs = appendMs;
     device.lastOffset = record.offset;
     device.retired = false;
@@ -327,7 +327,7 @@ export class Partition {
     if (boot !== null && (boot.firstEventMs !== firstEventMs || boot.lastEventMs !== lastEventMs)) {
       noteSharedName(device, boot, this.config.outOfOrderMs);
     }
-    this.#closePassed(device); // (4)
+    this.#closePassed(device, appendMs, record.offset); // (4)
     this.#schedule(device);
   }
 
@@ -600,7 +600,7 @@ export class Partition {
 
   #foldRelease(release: ReleaseRecord, record: LogRecord, appendMs: number): void {
     const device = this.#deviceOf(release.device, appendMs);
-    this.#closeSilent(device, appendMs);
+    this.#closeSilent(device, appendMs, record.offset);
     device.lastOffset = record.offset;
     expireUnsequenced(device, appendMs, this.config.retentionMs);
     const boot = release.boot === null ? null : this.#bootOf(device, release.boot, appendMs);
@@ -623,7 +623,7 @@ export class Partition {
       const { offset, index } = release;
       this.#released.push({ device: release.device, offset, index, byOffset: record.offset });
     }
-    this.#closePassed(device);
+    this.#closePassed(device, appendMs, record.offset);
     this.#schedule(device);
   }
 
@@ -651,10 +651,8 @@ export class Partition {
     closed.add(row);
     closed.late++;
     if (!row.released) closed.everyMs = device.everyMs;
-    if (closed.revisedByOffset !== row.offset) {
-      closed.revisedByOffset = row.offset;
-      closed.revision++;
-    }
+    if (closed.revision === 0 || closed.changedOffset !== row.offset) closed.revision++;
+    closed.changedBy(row.appendMs, row.offset);
     this.#markWindow(device, closed);
   }
 
@@ -698,7 +696,7 @@ export class Partition {
   }
 
   /** Step 1: closes the device's open windows that have been silent for long enough at `appendMs`. */
-  #closeSilent(device: DeviceState, appendMs: number): void {
+  #closeSilent(device: DeviceState, appendMs: number, offset: number): void {
     const silentMs = appendMs - this.config.idleMs;
     if (device.lastAppendMs > silentMs) return;
     for (const open of device.open) {
@@ -706,6 +704,7 @@ export class Partition {
         if (window.endMs > silentMs) continue;
         open.delete(window.startMs);
         window.closedBy = "silence";
+        window.changedBy(appendMs, offset);
         device.ahead[window.spec]!.set(window.startMs, window);
         this.#markWindow(device, window);
       }
@@ -713,7 +712,7 @@ export class Partition {
   }
 
   /** Step 4: closes what the watermark has passed, and lets go of what silence had closed before. */
-  #closePassed(device: DeviceState): void {
+  #closePassed(device: DeviceState, appendMs: number, offset: number): void {
     const watermarkMs = device.watermarkMs;
     if (watermarkMs === null || watermarkMs < device.nextEndMs) return;
     let nextEndMs = Infinity;
@@ -727,6 +726,7 @@ export class Partition {
           each.delete(window.startMs);
           if (window.closedBy === null) {
             window.closedBy = "watermark";
+            window.changedBy(appendMs, offset);
             this.#markWindow(device, window);
           }
           this.#cacheClosed(device, window);
@@ -749,10 +749,10 @@ export class Partition {
     if (dueMs !== Infinity) this.#due.bring(dueMs, device);
   }
 
-  #closeDue(appendMs: number): void {
+  #closeDue(appendMs: number, offset: number): void {
     for (let top = this.#due.peek(); top !== undefined && top.dueMs <= appendMs; top = this.#due.peek()) {
       const device = this.#due.pop()!;
-      this.#closeSilent(device, appendMs);
+      this.#closeSilent(device, appendMs, offset);
       this.#scheduleAgain(device);
     }
   }

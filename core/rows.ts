@@ -107,6 +107,9 @@ export interface WindowRow {
   readonly revision: number;
   /** Revision of the version that this one replaces, null for the first. */
   readonly replaces: number | null;
+  /** Append time and offset of the record that closed it or made this revision; null for an open window. */
+  readonly changedAppendMs: number | null;
+  readonly changedOffset: number | null;
 }
 
 /** One device's state; the newest version counts. */

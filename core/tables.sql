@@ -38,7 +38,7 @@ CREATE TABLE window_rows (
   humidity_count BIGINT NOT NULL, humidity_sum BIGINT NOT NULL, humidity_sum_squares DECIMAL(38, 0) NOT NULL,
   humidity_min INTEGER, humidity_max INTEGER, humidity_first INTEGER, humidity_last INTEGER,
   humidity_first_key VARCHAR, humidity_last_key VARCHAR, humidity_p50 INTEGER, humidity_p95 INTEGER,
-  closed_by VARCHAR, revision BIGINT NOT NULL, replaces BIGINT
+  closed_by VARCHAR, revision BIGINT NOT NULL, replaces BIGINT, changed_append_time TIMESTAMP, changed_offset BIGINT
 );
 
 -- The open windows as they stood at the last publication (closed_by null); replaced as a whole, never read back.
@@ -130,7 +130,8 @@ SELECT device, window_size, window_start, window_end, revision, closed_by,
   CASE WHEN humidity_count > 1 THEN sqrt((humidity_sum_squares::HUGEINT * humidity_count
     - humidity_sum::HUGEINT * humidity_sum)::DOUBLE / (humidity_count::DOUBLE * (humidity_count - 1))) / 1000.0 END
     AS humidity_pct_stddev,
-  temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms, replaces
+  temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms,
+  changed_append_time AS changed_at, changed_offset AS changed_by_offset, replaces
 FROM window_rows;
 
 CREATE VIEW windows AS
@@ -172,6 +173,8 @@ COMMENT ON COLUMN window_versions.humidity_pct_stddev IS 'Sample standard deviat
 COMMENT ON COLUMN window_versions.temperature_milli_c_sum IS 'Exact sum of the temperatures in thousandths of °C';
 COMMENT ON COLUMN window_versions.humidity_milli_pct_sum IS 'Exact sum of the humidities in thousandths of %';
 COMMENT ON COLUMN window_versions.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
+COMMENT ON COLUMN window_versions.changed_at IS 'Append time (UTC) of the record that closed it or made this revision; null while it is open';
+COMMENT ON COLUMN window_versions.changed_by_offset IS 'Offset of that record in the partition of the log';
 COMMENT ON COLUMN window_versions.replaces IS 'Revision of the version that this one replaces; null for the first';
 
 COMMENT ON VIEW windows IS 'Newest version of every closed window: one row a device, size and start. Windows without arrivals have no row, see windows_filled.';
@@ -207,6 +210,8 @@ COMMENT ON COLUMN windows.humidity_pct_stddev IS 'Sample standard deviation of t
 COMMENT ON COLUMN windows.temperature_milli_c_sum IS 'Exact sum of the temperatures in thousandths of °C';
 COMMENT ON COLUMN windows.humidity_milli_pct_sum IS 'Exact sum of the humidities in thousandths of %';
 COMMENT ON COLUMN windows.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
+COMMENT ON COLUMN windows.changed_at IS 'Append time (UTC) of the record that closed it or made this revision; null while it is open';
+COMMENT ON COLUMN windows.changed_by_offset IS 'Offset of that record in the partition of the log';
 
 CREATE VIEW windows_live AS
 FROM windows
@@ -229,7 +234,8 @@ SELECT device, window_size, window_start, window_end, revision, closed_by, readi
   CASE WHEN humidity_count > 1 THEN sqrt((humidity_sum_squares::HUGEINT * humidity_count
     - humidity_sum::HUGEINT * humidity_sum)::DOUBLE / (humidity_count::DOUBLE * (humidity_count - 1))) / 1000.0 END
     AS humidity_pct_stddev,
-  temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms
+  temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms,
+  changed_append_time AS changed_at, changed_offset AS changed_by_offset
 FROM open_window_rows;
 COMMENT ON VIEW windows_live IS 'The closed windows and, with closed_by null, those still open as of the last publication.';
 COMMENT ON COLUMN windows_live.device IS 'Device name as sent';
@@ -264,6 +270,8 @@ COMMENT ON COLUMN windows_live.humidity_pct_stddev IS 'Sample standard deviation
 COMMENT ON COLUMN windows_live.temperature_milli_c_sum IS 'Exact sum of the temperatures in thousandths of °C';
 COMMENT ON COLUMN windows_live.humidity_milli_pct_sum IS 'Exact sum of the humidities in thousandths of %';
 COMMENT ON COLUMN windows_live.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
+COMMENT ON COLUMN windows_live.changed_at IS 'Append time (UTC) of the record that closed it or made this revision; null while it is open';
+COMMENT ON COLUMN windows_live.changed_by_offset IS 'Offset of that record in the partition of the log';
 
 CREATE VIEW devices AS
 SELECT device, coalesce(display_name, device) AS display_name, retired, shared_name, every_ms, current_boot,

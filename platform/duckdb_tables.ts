@@ -184,6 +184,8 @@ export const windowTable: Table<WindowRow> = {
     column("closed_by", "text", (row) => row.closedBy),
     column("revision", "int64", (row) => row.revision),
     column("replaces", "int64", (row) => row.replaces),
+    column("changed_append_time", "time", (row) => row.changedAppendMs),
+    column("changed_offset", "int64", (row) => row.changedOffset),
   ],
   make: (cells, index) => ({
     device: cells[0]![index] as string,
@@ -201,6 +203,8 @@ export const windowTable: Table<WindowRow> = {
     closedBy: cells[32]![index] as ClosedBy | null,
     revision: cells[33]![index] as number,
     replaces: cells[34]![index] as number | null,
+    changedAppendMs: cells[35]![index] as number | null,
+    changedOffset: cells[36]![index] as number | null,
   }),
 };
 

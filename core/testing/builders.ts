@@ -109,6 +109,8 @@ export function windowRow(fields: Partial<WindowRow> = {}): WindowRow {
     closedBy: "watermark",
     revision: 0,
     replaces: null,
+    changedAppendMs: startMs + 90_500,
+    changedOffset: 1,
     ...fields,
   };
 }
