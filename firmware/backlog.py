@@ -60,12 +60,15 @@ class Backlog:
     def _write(self, uptime_ms, append):
         if self._ring.full():
             self._begin_segment(uptime_ms)
-        try:
-            append()
-        except OSError:  # no room left in flash, or half a record was written: a new segment, and once more
-            self._give_up_oldest()
-            self._begin_segment(uptime_ms)
-            append()
+        while True:
+            try:
+                append()
+                break
+            except OSError:  # no room left in flash: the oldest slots make way
+                if self._ring.oldest >= self._ring.newest:
+                    raise
+                self._give_up_oldest()
+                self._begin_segment(uptime_ms)  # a record that was half written ends its segment
         self.pending.grow(self._ring.next_place())
 
     def _begin_segment(self, uptime_ms):

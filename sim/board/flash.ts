@@ -29,6 +29,8 @@ const CAPACITY_BYTES = 2 * 1024 * 1024;
 /** littlefs gives each file at least one block; two blocks are the root's. */
 const BLOCK_BYTES = 4096;
 
+const blocksOf = (sizeBytes: number) => Math.max(1, Math.ceil(sizeBytes / BLOCK_BYTES));
+
 export class Flash implements HostFlash {
   readonly capacityBytes: number;
   /** Operations since the board was made; what a sweep of cuts counts. */
@@ -65,10 +67,15 @@ export class Flash implements HostFlash {
 
   usedBytes(): number {
     let blocks = 2;
-    for (const content of this.#files.values()) {
-      blocks += Math.max(1, Math.ceil(content.length / BLOCK_BYTES));
-    }
+    for (const content of this.#files.values()) blocks += blocksOf(content.length);
     return blocks * BLOCK_BYTES;
+  }
+
+  /** Whether the file at `path` may grow to `sizeBytes`. */
+  hasRoom(path: string, sizeBytes: number): boolean {
+    const stored = this.#files.get(path);
+    const more = blocksOf(sizeBytes) - (stored === undefined ? 0 : blocksOf(stored.length));
+    return more <= 0 || this.usedBytes() + more * BLOCK_BYTES <= this.capacityBytes;
   }
 
   /** Puts a file there as a programmer does, outside of any running program; no operation, no cut. */

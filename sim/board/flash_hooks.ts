@@ -33,14 +33,15 @@ export function hookFlash(imports: WasmImports, realm: () => Realm, flash: Flash
   };
 
   const write = wasi.fd_write as WasmFunction;
-  wasi.fd_write = (fd: number, ...rest: number[]) => {
+  wasi.fd_write = (fd: number, vectors: number, count: number, written: number) => {
     const open = fd > 2 ? streamOf(fd) : null;
     if (open !== null) {
-      if (flash.usedBytes() >= flash.capacityBytes) return errno.ENOSPC;
+      const sizeBytes = (open.stream.node?.usedBytes ?? 0) + bytesOf(realm().memory, vectors, count);
+      if (!flash.hasRoom(open.path, sizeBytes)) return errno.ENOSPC;
       dirty.add(open.stream);
       flash.write();
     }
-    return write(fd, ...rest);
+    return write(fd, vectors, count, written);
   };
   after(wasi, "fd_sync", commit);
   const close = wasi.fd_close as WasmFunction;
@@ -68,6 +69,14 @@ export function hookFlash(imports: WasmImports, realm: () => Realm, flash: Flash
   );
   after(env, "__syscall_unlinkat", (_folder, path) => flash.remove(absolute(path as number)));
   after(env, "__syscall_mkdirat", (_folder, path) => flash.makeFolder(absolute(path as number)));
+}
+
+/** How many bytes a vector of buffers holds. */
+function bytesOf(memory: WebAssembly.Memory, vectors: number, count: number): number {
+  const view = new DataView(memory.buffer);
+  let total = 0;
+  for (let i = 0; i < count; i++) total += view.getUint32(vectors + 8 * i + 4, true);
+  return total;
 }
 
 /** Puts the durable files into a new interpreter. */

@@ -7,9 +7,15 @@ import { type HttpRequestHead, HttpRequestReader } from "./http_request_reader.t
 import type { Connection, ConnectionEvents, Network } from "./network.ts";
 import { WorldServices } from "./world_services.ts";
 
+/** Who sends, and when it arrives. */
+export interface HttpSender {
+  readonly device: string;
+  readonly nowMs: number;
+}
+
 export type HttpHandler = (
   request: Request,
-  from: { readonly device: string },
+  from: HttpSender,
 ) => Promise<Response> | Response;
 
 /** What may go wrong with one exchange. */
@@ -154,7 +160,7 @@ export class HttpNetwork implements Network {
       if (fault?.kind === "reset" && !fault.handled) return reset();
       const response = fault?.kind === "answer"
         ? fault.response
-        : await this.#options.handler(requestOf(origin, head, body), { device });
+        : await this.#options.handler(requestOf(origin, head, body), { device, nowMs: scheduler.nowMs });
       const bytes = await responseBytes(response, head.keepAlive);
       if (fault?.kind === "reset") return reset();
       deliver(bytes, !head.keepAlive, fault?.kind === "delay" ? fault.ms : 0);

@@ -42,6 +42,8 @@ export interface MicroPythonOptions {
   readonly safePointsPerCollection?: number;
   /** What runs instead of `main` (default: import main). */
   readonly entry?: string;
+  /** Called each time that Python is about to wait, with how often it has done so in this boot; may cut the power. */
+  readonly onBlock?: (count: number) => void;
   /** Called when the interpreter is up, before the entry; for tools that want to look inside. */
   readonly onRealm?: (realm: Realm) => void;
 }
@@ -150,6 +152,11 @@ export class MicroPythonProgram implements Program {
     const host = this.#host;
     assert(host !== null, "only a running board blocks");
     this.blockCount++;
+    this.#options.onBlock?.(this.blockCount);
+    if (this.#host === null) {
+      this.#suspended = Promise.reject(new PowerLost("power cut as Python was about to wait"));
+      return;
+    }
     this.#clockPolls = this.#calls = 0;
     const fromMs = host.clock.ticksMs();
     this.#suspended = new Promise((resolve, reject) => {

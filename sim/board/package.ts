@@ -38,12 +38,19 @@ const AMBIENT_NAMES = [
   "moduleFields",
 ] as const satisfies readonly (keyof Ambient)[];
 
+/** An open file. */
+export interface OpenStream {
+  readonly path?: string;
+  readonly flags: number;
+  readonly node?: { readonly usedBytes: number };
+}
+
 /** Emscripten's file system, as far as it is used here. */
 export interface FileSystem {
   mkdir(path: string): void;
   writeFile(path: string, data: Uint8Array): void;
   readFile(path: string): Uint8Array;
-  readonly streams: readonly ({ readonly path?: string; readonly flags: number } | null | undefined)[];
+  readonly streams: readonly (OpenStream | null | undefined)[];
   readonly root: { node_ops: { readdir(node: unknown): string[] } };
 }
 
