@@ -1,4 +1,5 @@
 /** `deno task import`: joins the import with a file, the network and the terminal. */
+import { createIngestClient } from "../ingest/client.ts";
 import { machineClock } from "../platform/clock.ts";
 import { machineRandom } from "../platform/random.ts";
 import { CsvBroken } from "./csv.ts";
@@ -6,10 +7,8 @@ import { importFile, ImportRefused } from "./mod.ts";
 import { importHelp, type ImportOptions, parseImportOptions } from "./options.ts";
 import { progressText } from "./progress_bar.ts";
 import type { Tally } from "./tally.ts";
-import { type Answer, UploadStopped } from "./upload.ts";
+import { UploadStopped } from "./upload.ts";
 
-/** A request that isn't answered by then counts as failed and is repeated. */
-const answerMsMax = 30_000;
 const redrawMs = 100;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -37,7 +36,7 @@ async function run(options: ImportOptions): Promise<number> {
     const bar = createBar(info.isFile ? info.size : null);
     const tally = await importFile(options, {
       bytes: chunksOf(file),
-      post: (body, signal) => post(options, body, signal),
+      client: createIngestClient({ url: options.url, key: options.key, clock: machineClock }),
       clock: machineClock,
       random: machineRandom,
       say: (line) => {
@@ -64,27 +63,6 @@ const isForTheUser = (error: unknown): error is Error =>
 async function* chunksOf(file: Deno.FsFile): AsyncGenerator<Uint8Array> {
   const chunk = new Uint8Array(65_536);
   for (let length; (length = await file.read(chunk)) !== null;) yield chunk.subarray(0, length);
-}
-
-async function post(options: ImportOptions, body: string, signal: AbortSignal): Promise<Answer> {
-  const late = new AbortController();
-  const cancel = machineClock.after(
-    answerMsMax,
-    () => late.abort(new Error(`no answer within ${answerMsMax / 1_000} s`)),
-  );
-  try {
-    const headers: Record<string, string> = { "content-type": "application/json" };
-    if (options.key !== null) headers.authorization = `Bearer ${options.key}`;
-    const init = { method: "POST", body, headers, signal: AbortSignal.any([signal, late.signal]) };
-    const response = await fetch(options.url, init);
-    return {
-      status: response.status,
-      retryAfter: response.headers.get("retry-after"),
-      body: await response.text(),
-    };
-  } finally {
-    cancel();
-  }
 }
 
 /** Draws on standard error where that is a terminal; elsewhere nothing is drawn. */

@@ -5,7 +5,7 @@ import { seededRandom } from "../sim/random.ts";
 import { fleetCsv } from "./testing/fleet.ts";
 import { importFile, ImportRefused } from "./mod.ts";
 import { type ImportOptions, parseImportOptions } from "./options.ts";
-import type { Answer } from "./upload.ts";
+import { outcomeOf, type SendOutcome } from "../ingest/client.ts";
 
 const standing: Clock = {
   nowMs: () => 0,
@@ -17,9 +17,9 @@ const standing: Clock = {
 /** Takes what ingest takes and flags as the aggregator's range check does. */
 function stubIngest() {
   const batches: { device: string; ts: (number | null)[] }[] = [];
-  const post = (body: string): Promise<Answer> => {
-    const decoded = decodeBatchText(body);
-    if (decoded.kind === "problems") return Promise.resolve({ status: 400, retryAfter: null, body: "{}" });
+  const post = (body: BodyInit): Promise<SendOutcome> => {
+    const decoded = decodeBatchText(String(body));
+    if (decoded.kind === "problems") return Promise.resolve(outcomeOf(400, null, '{"detail":""}'));
     const { device, readings } = decoded.batch;
     batches.push({ device, ts: readings.map(({ tsMs }) => tsMs) });
     const flagged = readings.flatMap((reading, index) =>
@@ -28,7 +28,7 @@ function stubIngest() {
         : []
     );
     const answer = { accepted: readings.length, flagged, now: 0, credit: 4_096 };
-    return Promise.resolve({ status: 202, retryAfter: null, body: JSON.stringify(answer) });
+    return Promise.resolve(outcomeOf(202, null, JSON.stringify(answer)));
   };
   return { batches, post };
 }
@@ -60,7 +60,7 @@ async function run(text: string, asked: ImportOptions, post = stubIngest().post,
   const lines: string[] = [];
   const ports = {
     bytes: chunks(text, chunkLength),
-    post,
+    client: { post },
     clock: standing,
     random: seededRandom("import"),
     say: (line: string) => lines.push(line),
@@ -132,7 +132,7 @@ Deno.test("a file that is not UTF-8 is refused with the way to convert it", asyn
   }
   const ports = {
     bytes: latin1(),
-    post: stubIngest().post,
+    client: stubIngest(),
     clock: standing,
     random: seededRandom("import"),
     say: () => {},

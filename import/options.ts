@@ -5,8 +5,8 @@ import { type TimestampFormat, zoneProblem } from "./timestamp.ts";
 
 export interface ImportOptions {
   readonly file: string;
-  /** Where batches are posted. */
-  readonly url: URL;
+  /** Ingest's address. */
+  readonly url: string;
   readonly columns: ColumnNames;
   readonly tsFormat: TimestampFormat;
   /** IANA zone of times without an offset. */
@@ -106,7 +106,7 @@ export function parseImportOptions(args: readonly string[]): ParsedOptions {
   return { kind: "options", options };
 }
 
-function ingestUrl(text: string | undefined, problems: string[]): URL | null {
+function ingestUrl(text: string | undefined, problems: string[]): string | null {
   if (text === undefined) {
     problems.push("--url is missing: name ingest, for instance http://127.0.0.1:8086");
     return null;
@@ -116,8 +116,7 @@ function ingestUrl(text: string | undefined, problems: string[]): URL | null {
     problems.push(`--url is ${JSON.stringify(text)}: use an address like http://127.0.0.1:8086`);
     return null;
   }
-  if (url.pathname === "/") url.pathname = "/v1/readings";
-  return url;
+  return text;
 }
 
 /** Undefined: no delimiter. */

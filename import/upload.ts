@@ -5,20 +5,13 @@
  */
 import type { Clock } from "../core/ports/clock.ts";
 import { type Random, unit } from "../core/ports/random.ts";
+import type { IngestClient, SendOutcome } from "../ingest/client.ts";
 import { batchBody, type ImportBatch } from "./batches.ts";
 import type { ImportReading } from "./rows.ts";
 import { flag, type Rejection, type Tally } from "./tally.ts";
 
-export interface Answer {
-  readonly status: number;
-  /** The `Retry-After` header as it stands. */
-  readonly retryAfter: string | null;
-  readonly body: string;
-}
-
 export interface UploadPorts {
-  /** One POST to ingest. Rejects when nothing answers; `signal` ends it. */
-  post(body: string, signal: AbortSignal): Promise<Answer>;
+  readonly client: Pick<IngestClient, "post">;
   readonly clock: Clock;
   readonly random: Random;
   reject(rejection: Rejection): void;
@@ -90,29 +83,27 @@ export function createUploader(ports: UploadPorts, tally: Tally, signal: AbortSi
     while (rest.length > 0) {
       throwIfStopped();
       const part = rest.slice(0, Math.min(fits, creditOf.get(batch.device) ?? rest.length));
-      const answer = await postPatiently(batchBody(batch.device, part));
-      if (answer.status === 413 && part.length > 1) {
+      const outcome = await postPatiently(batchBody(batch.device, part));
+      if (outcome.kind === "refused" && outcome.status === 413 && part.length > 1) {
         fits = Math.ceil(part.length / 2);
         continue;
       }
       tally.sent += part.length;
-      if (answer.status >= 200 && answer.status < 300) accept(batch.device, part, answer);
-      else refuse(part, answer);
+      if (outcome.kind === "accepted") accept(batch.device, part, outcome);
+      else refuse(part, outcome);
       rest = rest.slice(part.length);
     }
   }
 
   /** Posts until ingest decides, with pauses; never more than {@link triesMax} times. */
-  async function postPatiently(body: string): Promise<Answer> {
+  async function postPatiently(body: string): Promise<SendOutcome> {
     for (let tries = 1;; tries++) {
       const outcome = await tryPost(body);
-      if (typeof outcome !== "string" && !isTransient(outcome.status)) {
+      if (typeof outcome !== "string" && (outcome.kind === "accepted" || !outcome.isTransient)) {
         isWaitTold = false;
         return outcome;
       }
-      const what = typeof outcome === "string"
-        ? outcome
-        : `ingest answered ${outcome.status} (${sentence(outcome)})`;
+      const what = typeof outcome === "string" ? outcome : sentence(outcome);
       if (tries >= (tally.accepted === 0 ? firstTriesMax : triesMax)) {
         throw new UploadStopped(
           `${what}, ${tries} times in a row: when ingest is there, run the same command again; ` +
@@ -125,17 +116,17 @@ export function createUploader(ports: UploadPorts, tally: Tally, signal: AbortSi
       }
       tally.retries++;
       await ports.clock.sleep(
-        pauseMs(tries, typeof outcome === "string" ? null : outcome.retryAfter),
+        pauseMs(tries, typeof outcome === "string" ? 0 : outcome.retryAfterMs),
         aborted,
       );
       throwIfStopped();
     }
   }
 
-  async function tryPost(body: string): Promise<Answer | string> {
+  async function tryPost(body: string): Promise<SendOutcome | string> {
     tally.requests++;
     try {
-      return await ports.post(body, aborted);
+      return await ports.client.post(body, "application/json", aborted);
     } catch (error) {
       throwIfStopped();
       const { message, cause } = error as Error;
@@ -143,89 +134,42 @@ export function createUploader(ports: UploadPorts, tally: Tally, signal: AbortSi
     }
   }
 
-  function pauseMs(tries: number, retryAfter: string | null): number {
-    const asked = retryAfter !== null && /^\d+$/.test(retryAfter.trim()) ? Number(retryAfter) * 1_000 : null;
-    if (asked !== null) return Math.min(asked, retryAfterMsMax);
+  /** At least what ingest asked for, and longer the longer it is away. */
+  function pauseMs(tries: number, askedMs: number): number {
     const full = Math.min(pauseFirstMs * 2 ** (tries - 1), pauseMsMax);
-    return Math.floor(full / 2 + unit(ports.random) * full / 2);
+    const drawnMs = Math.floor(full / 2 + unit(ports.random) * full / 2);
+    return Math.max(drawnMs, Math.min(askedMs, retryAfterMsMax));
   }
 
-  function accept(device: string, part: readonly ImportReading[], answer: Answer): void {
-    const answered = decodeAccepted(answer.body);
-    if (answered === null) {
-      throw new UploadStopped(
-        `the answer ${answer.status} is not ingest's (${
-          sentence(answer)
-        }): does --url name an ingest service?`,
-      );
-    }
-    tally.accepted += answered.accepted;
-    for (const { index, reason } of answered.flagged) flag(tally, reason, part[index]?.line ?? 0);
-    if (answered.credit !== null) creditOf.set(device, Math.max(1, answered.credit));
+  function accept(device: string, part: readonly ImportReading[], outcome: Accepted): void {
+    tally.accepted += outcome.accepted;
+    for (const { index, reason } of outcome.flagged) flag(tally, reason, part[index]?.line ?? 0);
+    creditOf.set(device, Math.max(1, outcome.credit));
   }
 
-  function refuse(part: readonly ImportReading[], answer: Answer): void {
-    if (answer.status === 401 || answer.status === 403) {
-      throw new UploadStopped(
-        `ingest answered ${answer.status} (${sentence(answer)}): give a key that may write with --key`,
-      );
+  function refuse(part: readonly ImportReading[], outcome: Refused): void {
+    if (outcome.status === 401 || outcome.status === 403) {
+      throw new UploadStopped(`${sentence(outcome)}: give a key that may write with --key`);
     }
-    if (answer.status !== 400 && answer.status !== 413 && answer.status !== 422) {
-      throw new UploadStopped(
-        `ingest answered ${answer.status} (${sentence(answer)}): does --url name an ingest service?`,
-      );
+    if (outcome.problem === null || (outcome.status !== 400 && outcome.status !== 413)) {
+      throw new UploadStopped(`${sentence(outcome)}: does --url name an ingest service?`);
     }
-    const message = `ingest refused it: ${sentence(answer)}`;
     tally.rejected += part.length;
-    for (const { line } of part) ports.reject({ line, column: null, message });
+    for (const { line } of part) ports.reject({ line, column: null, message: sentence(outcome) });
   }
 
   return { send, finish };
+}
+
+type Accepted = SendOutcome & { readonly kind: "accepted" };
+type Refused = SendOutcome & { readonly kind: "refused" };
+
+function sentence({ status, problem }: Refused): string {
+  return `ingest answered ${status}${problem === null ? "" : ` (${problem.title}: ${problem.detail})`}`;
 }
 
 /** A network error names all of its layers; the last says what happened. */
 function lastClause(message: string): string {
   return (message.split(": ").at(-1) ?? message).replace(/ \(os error \d+\)/, "").replace(/\)+$/, "")
     .toLowerCase();
-}
-
-/** Worth another try: busy, away, or failed on the way. */
-const isTransient = (status: number) => status === 408 || status === 429 || status >= 500;
-
-interface Accepted {
-  readonly accepted: number;
-  readonly flagged: readonly { readonly index: number; readonly reason: string }[];
-  readonly credit: number | null;
-}
-
-function decodeAccepted(body: string): Accepted | null {
-  const answer = parsed(body);
-  if (typeof answer?.accepted !== "number") return null;
-  const flagged = Array.isArray(answer.flagged) ? answer.flagged : [];
-  const isFlag = (one: unknown): one is { index: number; reason: string } =>
-    typeof (one as { index?: unknown } | null)?.index === "number" &&
-    typeof (one as { reason?: unknown }).reason === "string";
-  return {
-    accepted: answer.accepted,
-    flagged: flagged.filter(isFlag),
-    credit: typeof answer.credit === "number" ? answer.credit : null,
-  };
-}
-
-/** What an answer says: a problem document's words, else the beginning of its text. */
-function sentence(answer: Answer): string {
-  const problem = parsed(answer.body);
-  const words = [problem?.title, problem?.detail].filter((part) => typeof part === "string");
-  if (words.length > 0) return words.join(": ");
-  const text = answer.body.trim().replace(/\s+/g, " ");
-  return text === "" ? "no text" : text.slice(0, 80);
-}
-
-function parsed(body: string): { readonly [name: string]: unknown } | null {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === "object" && value !== null ? value as { [name: string]: unknown } : null;
-  } catch {
-    return null;
-  }
 }

@@ -1,8 +1,9 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import type { Clock } from "../core/ports/clock.ts";
 import { seededRandom } from "../sim/random.ts";
+import { createIngestClient } from "../ingest/client.ts";
 import { createTally, type Rejection } from "./tally.ts";
-import { type Answer, batchesInFlightMax, createUploader, firstTriesMax, triesMax } from "./upload.ts";
+import { batchesInFlightMax, createUploader, firstTriesMax, triesMax } from "./upload.ts";
 import type { ImportBatch } from "./batches.ts";
 
 interface Sent {
@@ -10,6 +11,12 @@ interface Sent {
   readonly lines: readonly number[];
 }
 type Script = (sent: Sent, request: number) => Answer | Error | Promise<Answer>;
+
+interface Answer {
+  readonly status: number;
+  readonly retryAfter: string | null;
+  readonly body: string;
+}
 
 const accepted = (count: number, more: object = {}): Answer => ({
   status: 202,
@@ -44,16 +51,21 @@ function rig(script: Script) {
   };
   const tally = createTally();
   const stop = new AbortController();
+  const request: typeof fetch = async (_url, init) => {
+    const { device, readings } = JSON.parse(String(init?.body)) as {
+      device: string;
+      readings: { ts: number }[];
+    };
+    const one: Sent = { device, lines: readings.map(({ ts }) => ts) };
+    sent.push(one);
+    const answer = await script(one, sent.length);
+    if (answer instanceof Error) throw answer;
+    const headers = answer.retryAfter === null ? {} : { "retry-after": answer.retryAfter };
+    return new Response(answer.body, { status: answer.status, headers });
+  };
   const uploader = createUploader(
     {
-      post: async (body) => {
-        const { device, readings } = JSON.parse(body) as { device: string; readings: { ts: number }[] };
-        const one: Sent = { device, lines: readings.map(({ ts }) => ts) };
-        sent.push(one);
-        const answer = await script(one, sent.length);
-        if (answer instanceof Error) throw answer;
-        return answer;
-      },
+      client: createIngestClient({ url: "http://127.0.0.1:1", key: null, clock, fetch: request }),
       clock,
       random: seededRandom("upload"),
       reject: (rejection) => rejected.push(rejection),
@@ -129,17 +141,17 @@ Deno.test("credit bounds a device's next requests", async () => {
   deepEqual(sent.filter(({ device }) => device === "b").map(({ lines }) => lines), [[9, 10, 11]]);
 });
 
-Deno.test("Retry-After is honoured to the second", async () => {
+Deno.test("Retry-After is honoured to the second, up to a minute", async () => {
   const { uploader, sent, sleptMs, tally } = rig((one, request) =>
     request === 1
       ? refused(429, "busy", "7")
       : request === 2
-      ? refused(503, "away", "0")
+      ? refused(503, "away", "90")
       : accepted(one.lines.length)
   );
   await uploader.send(batch("a", 1));
   await uploader.finish();
-  deepEqual(sleptMs, [7_000, 0]);
+  deepEqual(sleptMs, [7_000, 60_000]);
   equal(sent.length, 3);
   deepEqual({ sent: tally.sent, accepted: tally.accepted, retries: tally.retries }, {
     sent: 1,
@@ -207,7 +219,7 @@ Deno.test("a batch that is too large is halved until it fits", async () => {
   deepEqual(rejected, [{
     line: 3,
     column: null,
-    message: "ingest refused it: too large: detail of too large",
+    message: "ingest answered 413 (too large: detail of too large)",
   }]);
   deepEqual({ accepted: tally.accepted, rejected: tally.rejected }, { accepted: 4, rejected: 1 });
 });
@@ -230,7 +242,7 @@ Deno.test("what retrying can't mend stops the import with a sentence", async () 
     [refused(404, "no such page"), /404 .* does --url name an ingest service/],
     [
       { status: 200, retryAfter: null, body: "<h1>Welcome to the hotel</h1>" },
-      /is not ingest's \(<h1>Welcome/,
+      /answered 200: does --url name an ingest service/,
     ],
   ];
   for (const [answer, message] of cases) {

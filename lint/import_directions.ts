@@ -19,7 +19,7 @@ const directions: Readonly<Record<string, Directions>> = {
   ingest: service,
   aggregator: service,
   dashboard: service,
-  import: { ...service, test: [...service.test ?? [], "ingest"] },
+  import: { ...service, all: ["core", "ingest"] }, // a client of ingest, and with its own words
   sql: service,
   firmware: { all: ["core"], test: ["sim"] },
   sim: { all: ["core", "platform", "ingest", "aggregator", "dashboard", "firmware"] },
