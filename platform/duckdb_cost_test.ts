@@ -1,0 +1,101 @@
+/** What publishing, asking and looking up cost beside 5,000,000 stored rows. Figures are printed; ratios are asserted. */
+import assert from "node:assert/strict";
+import {
+  changes,
+  deviceRow,
+  needs,
+  positionRow,
+  readingRow,
+  startMs,
+  windowRow,
+} from "../core/testing/builders.ts";
+import { machineClock } from "./clock.ts";
+import { openPublisher } from "./duckdb_publisher.ts";
+import { Catalogue } from "./duckdb_reader.ts";
+import { openStore } from "./duckdb_store.ts";
+import { writeStoredRows } from "./testing/stored_rows.ts";
+
+const MINUTE_MS = 60_000;
+const devices = 100;
+
+/** Commits one minute of a fleet: 600 readings, 100 windows, 100 devices. */
+function minuteOf(minute: number) {
+  const names = Array.from({ length: devices }, (_, index) => `device-${index}`);
+  const at = startMs + minute * MINUTE_MS;
+  return changes({
+    position: positionRow({ nextOffset: 10_000_000 + minute, appendHighMs: at }),
+    readings: names.flatMap((device) =>
+      Array.from(
+        { length: 6 },
+        (_, index) => readingRow({ device, tsMs: at + index * 10_000, appendMs: at + 60_000 }),
+      )
+    ),
+    windows: names.map((device) => windowRow({ device, startMs: at })),
+    devices: names.map((device) => deviceRow({ device, watermarkMs: at })),
+  });
+}
+
+const median = (values: readonly number[]) =>
+  values.toSorted((left, right) => left - right)[values.length >> 1]!;
+
+async function timed(task: () => Promise<unknown>): Promise<number> {
+  const startedMs = machineClock.monotonicMs();
+  await task();
+  return machineClock.monotonicMs() - startedMs;
+}
+
+/** Times of publishing one new minute, of a query for the newest windows, and of a lookup of a week-old hour. */
+async function costs(directory: string) {
+  const store = await openStore({ directory, partition: 0, retentionMs: 400 * 86_400_000 });
+  const publisher = await openPublisher(store);
+  const [publishMs, askMs, lookupMs]: number[][] = [[], [], []];
+  for (let minute = 0; minute < 7; minute++) {
+    await store.commit(minuteOf(minute));
+    publishMs!.push(await timed(() => publisher.publish([], startMs + minute)));
+    await publisher.settled();
+    askMs!.push(
+      await timed(async () => {
+        const catalogue = await Catalogue.open(directory);
+        const { rows } = await catalogue.query("FROM windows ORDER BY window_start DESC LIMIT 5", 10);
+        assert.equal(rows.length, 5);
+        catalogue.close();
+      }),
+    );
+    const old = startMs - 7 * 86_400_000;
+    const wanted = needs({
+      readings: [{ device: "device-7", fromMs: old, toMs: old + 60 * MINUTE_MS }],
+      windows: [{ device: "device-7", windowSize: "1m", startMs: old }],
+    });
+    lookupMs!.push(await timed(() => store.lookup(wanted)));
+  }
+  await publisher.close();
+  await store.close();
+  return { publish: median(publishMs!), ask: median(askMs!), lookup: median(lookupMs!) };
+}
+
+Deno.test("publishing one new minute costs no more beside 5,000,000 stored rows than beside none", async () => {
+  const [empty, full] = [
+    await Deno.makeTempDir({ prefix: "isotherm-cost-" }),
+    await Deno.makeTempDir({ prefix: "isotherm-cost-" }),
+  ];
+  try {
+    // 2,500,000 windows and as many readings.
+    await writeStoredRows(full, {
+      devices,
+      minutes: 25_000,
+      readingsPerMinute: 1,
+      segments: 5,
+      revisedOneIn: 1_000,
+    });
+    const [small, large] = [await costs(empty), await costs(full)];
+    const text = ({ publish, ask, lookup }: typeof small) =>
+      `publish ${publish.toFixed(1)} ms, newest five windows ${ask.toFixed(1)} ms, lookup ${
+        lookup.toFixed(1)
+      } ms`;
+    console.log(`  beside no rows:            ${text(small)}`);
+    console.log(`  beside 5,000,000 rows:     ${text(large)}`);
+    assert.ok(large.publish < 3 * small.publish, "publishing follows the new rows");
+  } finally {
+    for (const folder of [empty, full]) await Deno.remove(folder, { recursive: true });
+  }
+});
