@@ -22,8 +22,18 @@ export interface Aggregator {
   status(): readonly WorkerStatus[];
 }
 
+/** First and longest wait before a partition that another worker took is taken again. */
+const RETAKE_FIRST_MS = 10_000;
+const RETAKE_MAX_MS = 600_000;
+
+interface Held {
+  worker: PartitionWorker;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
 export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): Aggregator {
-  const held = new Map<number, { worker: PartitionWorker; abort: AbortController; done: Promise<void> }>();
+  const held = new Map<number, Held>();
   const end = new AbortController();
   let failure: unknown;
   const fail = (error: unknown) => {
@@ -32,10 +42,28 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
   };
 
   const take = (partition: number): void => {
-    const worker = new PartitionWorker(partition, ports, config);
-    const abort = new AbortController();
-    const done = worker.run(AbortSignal.any([abort.signal, end.signal])).catch(fail).then(failIfAllStopped);
-    held.set(partition, { worker, abort, done });
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const entry: Held = {
+      worker: new PartitionWorker(partition, ports, config),
+      abort: new AbortController(),
+      done,
+    };
+    held.set(partition, entry);
+    hold(entry, AbortSignal.any([entry.abort.signal, end.signal])).catch(fail).then(resolve);
+  };
+  /**
+   * Works on a partition until it is ours no more. Its owner record may be older than that of a worker which the log has
+   * replaced meanwhile (an append is slow, a zombie is late): then nobody would be left. So the one to whom the log still
+   * assigns it takes it again, later each time.
+   */
+  const hold = async (entry: Held, signal: AbortSignal): Promise<void> => {
+    for (let waitMs = RETAKE_FIRST_MS;; waitMs = Math.min(2 * waitMs, RETAKE_MAX_MS)) {
+      await entry.worker.run(signal);
+      if (entry.worker.status().state !== "superseded") return failIfAllStopped();
+      await ports.clock.sleep(waitMs, signal);
+      if (signal.aborted) return;
+      entry.worker = new PartitionWorker(entry.worker.partition, ports, config);
+    }
   };
   const release = async (partition: number): Promise<void> => {
     const entry = held.get(partition);

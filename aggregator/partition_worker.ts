@@ -5,7 +5,7 @@
  * A crash at any await is harmless: the position lives in the store, in the same transaction as the rows. On the way
  * back the record before the position is read again and compared, so that another log is never taken for this one.
  */
-import { assert } from "../core/assert.ts";
+import { assert, AssertionFailed } from "../core/assert.ts";
 import { Partition, type Prepared } from "../core/partition.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { LiveFeed } from "../core/ports/live_feed.ts";
@@ -42,8 +42,11 @@ export interface WorkerPorts {
   openPartition(partition: number): Promise<{ readonly store: Store; readonly publisher: Publisher | null }>;
 }
 
-/** `stopped`: a person has to act, `sentence` says how. `waiting`: the log or the store is away for now. */
-export type WorkerState = "starting" | "running" | "waiting" | "stopped" | "released";
+/**
+ * `stopped`: a person has to act, `sentence` says how. `waiting`: the log or the store is away for now. `superseded`:
+ * another worker has taken the partition, which is no more ours unless the log still says so after a while.
+ */
+export type WorkerState = "starting" | "running" | "waiting" | "stopped" | "superseded" | "released";
 
 export interface WorkerStatus {
   readonly partition: number;
@@ -102,7 +105,7 @@ export class PartitionWorker {
   }
 
   #isWorking(): boolean {
-    return this.#state !== "stopped" && this.#state !== "released";
+    return this.#state !== "stopped" && this.#state !== "superseded" && this.#state !== "released";
   }
 
   #stop(sentence: string): void {
@@ -115,12 +118,13 @@ export class PartitionWorker {
     try {
       if (this.#fold !== null) await this.#publish();
     } catch (error) {
+      if (error instanceof AssertionFailed) throw error;
       const message = error instanceof Error ? error.message : String(error);
       this.ports.trace.emit("warn", "aggregator.publish_failed", { partition: this.partition, message });
     } finally {
       await this.#publisher?.close();
       await this.#store?.close();
-      if (this.#state !== "stopped") this.#state = "released";
+      if (this.#isWorking()) this.#state = "released";
     }
   }
 
@@ -137,7 +141,7 @@ export class PartitionWorker {
     this.#fold = Partition.restore(judge, this.partition, partitions, stored);
     await this.#retried(signal, () => this.#recognise(stored));
     if (!this.config.replay) await this.#retried(signal, () => this.#takeOwnership());
-    this.#isPublished = false;
+    this.#isPublished = stored.position === null;
     if (this.#state === "starting") this.#state = "running";
   }
 
@@ -287,9 +291,10 @@ export class PartitionWorker {
       record.offset > this.#ownerOffset && record.headers[headerNames.kind] === "owner"
     );
     if (end < 0) return records;
-    this.#stop(
-      `partition ${this.partition} was taken by another worker (owner record ${records[end]!.offset})`,
-    );
+    this.#state = "superseded";
+    this.#sentence = `it was taken by another worker (owner record ${records[end]!.offset})`;
+    const fields = { partition: this.partition, sentence: this.#sentence };
+    this.ports.trace.emit("warn", "aggregator.superseded", fields);
     return records.slice(0, end);
   }
 

@@ -210,8 +210,24 @@ Deno.test("a worker that reads another's newer owner record stops before what fo
   void append({ worker: "another" }, owner);
   void append(reading(0, T0));
   await passTime(2 * SECOND);
-  assert.match(worker.failure() ?? "", /taken by another worker/);
+  const { state, sentence } = worker.aggregator.status()[0]!;
+  assert.deepEqual([state, sentence], ["superseded", "it was taken by another worker (owner record 1)"]);
   assert.equal(disks[0]!.devices.size, 0);
+  await worker.stop();
+});
+
+Deno.test("a partition that the log still assigns to a superseded worker is taken again, so that somebody has it", async () => {
+  const { disks, append, start, passTime } = world();
+  const worker = start();
+  await passTime(SECOND);
+  void append({ worker: "a zombie whose append was slow" }, { "isotherm": "1", "isotherm-kind": "owner" });
+  void append(reading(0, T0));
+  await passTime(9 * SECOND);
+  assert.equal(disks[0]!.devices.size, 0);
+  await passTime(3 * SECOND);
+  assert.equal(disks[0]!.devices.get("desk")?.counted, 1);
+  assert.equal(worker.aggregator.status()[0]!.state, "running");
+  assert.equal(worker.failure(), null);
   await worker.stop();
 });
 
