@@ -3,12 +3,14 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { createHash } from "node:crypto";
 import type { Bounds } from "./duckdb_bounds.ts";
 import { type DataPaths, quoted } from "./duckdb_published.ts";
-import { type Segment, segmentLimits } from "./duckdb_segments.ts";
+import type { Segment } from "./duckdb_segments.ts";
 import type { TableShape } from "./duckdb_tables.ts";
 import { sha256OfFile, syncFile } from "./durable_files.ts";
 
 /** Rows of a Parquet row group: what a query for the newest rows has to decode at the least. */
 const ROW_GROUP_ROWS = 61_440;
+/** Segments of fewer rows are merged soon: they are not worth the better compression. */
+const COMPRESSED_ROWS_MIN = 16_384;
 /** A file of at most so many bytes is read and hashed in one go. */
 const SMALL_BYTES = 262_144;
 
@@ -39,7 +41,7 @@ export class SegmentWriter {
     const name = `${table.name}-${epoch}-${generation}-${++this.#fileNumber}.parquet`;
     const path = `segments/${this.partition}/${name}`;
     const full = `${this.paths.published}/${path}`;
-    const compression = bounds.rows >= segmentLimits.levelZeroRows ? "zstd" : "snappy";
+    const compression = bounds.rows >= COMPRESSED_ROWS_MIN ? "zstd" : "snappy";
     const result = await connection.runAndReadAll(
       `COPY (${query}) TO ${quoted(`${full}.tmp`)}
        (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,

@@ -2,8 +2,8 @@
  * Published rows as immutable segments, and when to merge them.
  *
  * Every publication adds at most one small segment a table. A segment's level follows its rows: 0 below
- * `levelZeroRows`, then one more for each factor of `levelFactor`. When the newest segments up to some level are as many
- * as its fan-in, they become one. So a row is rewritten once a level: the cost of publishing is O(new rows) with a
+ * `levelZeroRows`, then one more for each factor of `levelFactor`. When there are as many newest segments
+ * of a level as its fan-in, they and the smaller ones after them become one. So a row is rewritten once a level: the cost of publishing is O(new rows) with a
  * factor of log₄(rows), and the number of segments grows with the same logarithm. Segments are neighbours in version
  * order and stay so; within one the newest time comes first, so that `ORDER BY window_start DESC LIMIT 5` reads a few
  * row groups of the first file.
@@ -28,7 +28,7 @@ export const segmentLimits = {
   /** Files of one partition that a catalogue may name at one time. */
   segmentsMax: 64,
   /** Segments of fewer rows are level 0: merging them costs a few milliseconds. */
-  levelZeroRows: 16_384,
+  levelZeroRows: 4_096,
   levelFactor: 4,
   /** Neighbours that are merged: at level 0, and above. */
   fanInZero: 6,
@@ -62,11 +62,15 @@ export function dueMerge(
   for (let level = 0; level <= Math.max(0, ...levels); level++) {
     let from = segments.length;
     while (from > 0 && levels[from - 1]! <= level) from--;
-    const fanIn = level === 0 ? segmentLimits.fanInZero : segmentLimits.fanIn;
-    while (segments.length - from >= fanIn && !mayJoin(segments.slice(from))) from++;
-    if (segments.length - from >= fanIn) return { from, to: segments.length };
+    const isEnough = () => levels.slice(from).filter((other) => other === level).length >= fanInOf(level);
+    while (isEnough() && !mayJoin(segments.slice(from))) from++;
+    if (isEnough()) return { from, to: segments.length };
   }
   return null;
+}
+
+function fanInOf(level: number): number {
+  return level === 0 ? segmentLimits.fanInZero : segmentLimits.fanIn;
 }
 
 /**
