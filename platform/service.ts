@@ -201,11 +201,20 @@ export function withOperations(
         return reason === null ? json(200, { status: "ready" }) : json(503, { status: "not ready", reason });
       }
       case "/metrics":
+        observeProcess(metrics);
         return new Response(metrics.text(), { headers: { "content-type": "text/plain; version=0.0.4" } });
       default:
         return handler(request, client);
     }
   };
+}
+
+/** Memory of the process, looked at when it is asked for. */
+function observeProcess(metrics: MetricsRegistry): void {
+  const { rss, heapUsed, external } = Deno.memoryUsage();
+  metrics.gauge("isotherm_process_resident_bytes", rss);
+  metrics.gauge("isotherm_process_heap_bytes", heapUsed);
+  metrics.gauge("isotherm_process_external_bytes", external);
 }
 
 /** The path of an absolute URL, without building a URL object for every request. */
