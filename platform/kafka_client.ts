@@ -101,7 +101,7 @@ export function kafkaFailure(
   place: KafkaPlace,
 ): LogUnavailable | LogRefused {
   if (error instanceof LogUnavailable || error instanceof LogRefused) return error;
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+  for (const cause of causesOf(error)) {
     const { type } = cause as { type?: unknown };
     const remedy = typeof type === "string" ? fatal[type] : undefined;
     if (remedy !== undefined) {
@@ -120,6 +120,13 @@ export function kafkaFailure(
     error instanceof Error ? error.message : String(error)
   }`;
   return new LogUnavailable(message, RETRY_AFTER_MS, { cause: error });
+}
+
+/** The error and what is behind it, some levels deep; kafkajs puts several into `errors`. */
+function causesOf(error: unknown, depth = 0): readonly Error[] {
+  if (!(error instanceof Error) || depth > 8) return [];
+  const { errors = [] } = error as { errors?: readonly unknown[] };
+  return [error, ...[error.cause, ...errors].flatMap((cause) => causesOf(cause, depth + 1))];
 }
 
 /** The topic and its cluster as a person knows them. */

@@ -454,7 +454,7 @@ export class KafkaReader implements LogReader {
 
   /** No session any more, for now or for good. Partitions stay ours until another assignment says otherwise. */
   #fail(failure: Error): void {
-    const wasUp = this.#session !== null || !this.#everUp;
+    const wasUp = this.#session !== null;
     this.#failure = failure;
     this.#session = null;
     for (const slot of this.#slots.values()) {

@@ -29,6 +29,8 @@ export interface KafkaBroker {
   thaw(): void;
   /** Runs one of Kafka's own tools, e.g. `org.apache.kafka.tools.ConsoleConsumer`; rejects when it fails. */
   tool(mainClass: string, args: readonly string[], input?: string): Promise<string>;
+  /** Resolves when the process that runs now has ended. */
+  ended(): Promise<void>;
   /** Stops it and removes a temporary folder. */
   remove(): Promise<void>;
 }
@@ -123,6 +125,9 @@ export async function startKafka(options: BrokerOptions = {}): Promise<KafkaBrok
       const { success, stdout, stderr } = await tool.output();
       if (!success) throw new Error(`${mainClass} failed: ${new TextDecoder().decode(stderr)}`);
       return new TextDecoder().decode(stdout);
+    },
+    async ended() {
+      await child?.status;
     },
     async remove() {
       await stop("SIGKILL");
