@@ -7,10 +7,10 @@ const LISTENERS_MAX = 1_000;
 
 /** A listener that throws is taken off, with a trace; the others and the caller don't notice. */
 export function createLiveFeed(trace: Trace): LiveFeed {
-  const listeners = new Set<(event: LiveEvent) => void>();
+  const listeners = new Map<(event: LiveEvent) => void, () => boolean>();
   return {
     emit(event) {
-      for (const listener of listeners) {
+      for (const listener of listeners.keys()) {
         try {
           listener(event);
         } catch (error) {
@@ -20,12 +20,13 @@ export function createLiveFeed(trace: Trace): LiveFeed {
         }
       }
     },
-    subscribe(listener) {
+    subscribe(listener, isWatching = () => true) {
       if (listeners.size >= LISTENERS_MAX) {
         throw new Error(`the live feed has ${LISTENERS_MAX} listeners, no more are taken: close one first`);
       }
-      listeners.add(listener);
+      listeners.set(listener, isWatching);
       return () => listeners.delete(listener);
     },
+    isWatched: () => [...listeners.values()].some((isWatching) => isWatching()),
   };
 }

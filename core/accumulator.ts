@@ -201,6 +201,8 @@ export class WindowState {
   storedRevision: number | null = null;
   /** Percentiles as last stored, for a row whose values can't be remembered any more. */
   hasAllValues = true;
+  /** Arrivals in it when watchers were shown it last. */
+  shownArrivals = 0;
   /** In the list of windows to store with the next transaction. */
   dirty = false;
   /** Append time and offset of the record that closed it or changed it last since; one record is one revision. */
@@ -216,6 +218,12 @@ export class WindowState {
     if (reading.appendMs < this.oldestAppendMs) this.oldestAppendMs = reading.appendMs;
     if (reading.temperatureMilliC !== null) this.temperature.add(reading.temperatureMilliC, reading);
     if (reading.humidityMilliPct !== null) this.humidity.add(reading.humidityMilliPct, reading);
+  }
+
+  /** Adds a reading to an open window, with the interval that its device states. */
+  addOpen(reading: Addend & { readonly everyMs: number | null; readonly released: boolean }): void {
+    this.add(reading);
+    if (!reading.released) this.everyMs = reading.everyMs;
   }
 
   /** Adds only what percentiles are read from. */

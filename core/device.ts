@@ -3,6 +3,18 @@ import { WindowState } from "./accumulator.ts";
 import { BootState, Slots } from "./ledger.ts";
 import type { BootRow, DeviceRow, QuarantineRow, ReadingRow } from "./rows.ts";
 
+/** A reading as what a device last said. */
+export type LastReading = Pick<
+  ReadingRow,
+  "tsMs" | "temperatureMilliC" | "humidityMilliPct" | "fault" | "flag"
+>;
+
+/** Where a reading lies that was known already. */
+export type DuplicateNote = Pick<ReadingRow, "tsMs" | "boot" | "seq" | "appendMs" | "offset" | "index">;
+
+/** Duplicates of one device whose places are remembered, the newest; of older ones only the number is known. */
+const DUPLICATES_NOTED_MAX = 64;
+
 /** By window spec: start → window. */
 type WindowsBySpec = Map<number, WindowState>[];
 const perSpec = (specs: number): WindowsBySpec => Array.from({ length: specs }, () => new Map());
@@ -46,6 +58,12 @@ export class DeviceState {
   /** Lower bound of the ends in `open` and `ahead`: below it, a watermark closes nothing. */
   nextEndMs = -Infinity;
 
+  /** The accepted reading with the highest event time that is kept in an open window or came since the start. */
+  newest: LastReading | null = null;
+  readonly duplicatesNoted: DuplicateNote[] = [];
+  /** In the list of devices that watchers have not been shown since they changed. */
+  unshown = false;
+
   /** Rows since the last transaction. */
   fresh: ReadingRow[] = [];
   freshQuarantined: QuarantineRow[] = [];
@@ -59,6 +77,17 @@ export class DeviceState {
     this.ahead = perSpec(specs);
     this.closed = perSpec(specs);
     this.current = new Array(specs).fill(null);
+  }
+
+  /** Takes the reading for the newest unless a newer one is known. */
+  noteNewest(row: LastReading): void {
+    if (this.newest === null || row.tsMs >= this.newest.tsMs) this.newest = row;
+  }
+
+  noteDuplicate(note: DuplicateNote): void {
+    this.duplicates++;
+    this.duplicatesNoted.push(note);
+    if (this.duplicatesNoted.length > DUPLICATES_NOTED_MAX) this.duplicatesNoted.shift();
   }
 
   /** The window of a tumbling spec that holds `tsMs`, if it was used last and is still open. */

@@ -47,6 +47,14 @@ export class Slots {
     return span !== undefined && span.from <= slot ? span.state : slotStates.missing;
   }
 
+  /** Whether any slot of [from, to] is lost. */
+  hasLost(from: number, to: number): boolean {
+    for (let i = this.#find(from); i < this.#spans.length && this.#spans[i]!.from <= to; i++) {
+      if (this.#spans[i]!.state === slotStates.lost) return true;
+    }
+    return false;
+  }
+
   /** Moves one slot up; false, with nothing changed, if that would take more than `spansMax` spans here. */
   raise(slot: number, state: SlotState, spansMax: number): boolean {
     const last = this.#spans.at(-1);

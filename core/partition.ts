@@ -16,7 +16,15 @@ import { WindowState } from "./accumulator.ts";
 import { assert, unreachable } from "./assert.ts";
 import type { JudgeConfig } from "./config.ts";
 import { BootState, slotStates } from "./ledger.ts";
-import { bootOfRow, bootRow, deviceOfRow, deviceRow, DeviceState } from "./device.ts";
+import {
+  bootOfRow,
+  bootRow,
+  deviceOfRow,
+  deviceRow,
+  DeviceState,
+  type DuplicateNote,
+  type LastReading,
+} from "./device.ts";
 import { DueQueue } from "./due_queue.ts";
 import { eventTimeOf, inspectReading, type Verdict } from "./judge.ts";
 import { limits } from "./limits.ts";
@@ -25,6 +33,7 @@ import type { LogRecord } from "./ports/log.ts";
 import type { Changes, Known, Needs, StoredState } from "./ports/store.ts";
 import { isKept } from "./retention.ts";
 import type {
+  DeviceRow,
   PositionRow,
   QuarantineReason,
   QuarantineRow,
@@ -66,6 +75,19 @@ export interface Prepared {
   readonly needs: Needs;
   /** Set when the record after the last item must not be folded; the sentence says why. */
   readonly stop: string | null;
+}
+
+/** A device as it stands, for those who watch. */
+export interface DeviceView {
+  readonly row: DeviceRow;
+  /** Null if none is known any more. */
+  readonly last: LastReading | null;
+  /** Places of the newest duplicates, and since when (append time) they have been noted. */
+  readonly duplicates: readonly DuplicateNote[];
+  readonly duplicatesSinceMs: number;
+  /** Earliest event time known of it, or its first append time if that is earlier. */
+  readonly firstMs: number;
+  readonly open: readonly WindowRow[];
 }
 
 /** Recently closed windows that stay in memory, so that a late reading seldom needs the store. */
@@ -116,6 +138,9 @@ export class Partition {
   #dirtyWindows: [DeviceState, WindowState][] = [];
   #closedCached: [DeviceState, WindowState][] = [];
   #known: KnownIndex = NOTHING_KNOWN;
+  /** Devices that changed since watchers were shown them. */
+  #unshown: DeviceState[] = [];
+  #startedMs = 0;
 
   constructor(
     readonly config: JudgeConfig,
@@ -132,6 +157,7 @@ export class Partition {
       fold.#epoch = stored.position.epoch;
       fold.#lastOffset = stored.position.lastOffset;
       fold.#lastTaken = fold.#nextOffset;
+      fold.#startedMs = stored.position.appendHighMs;
     }
     for (const row of stored.devices) fold.#devices.set(row.device, deviceOfRow(row, config.windows.length));
     for (const row of stored.boots) {
@@ -156,6 +182,7 @@ export class Partition {
   #restoreReading(row: ReadingRow): void {
     const device = this.#devices.get(row.device);
     if (device === undefined) return;
+    device.noteNewest(row);
     this.config.windows.forEach((spec, i) => {
       for (const { startMs, endMs } of windowsOf(spec, row.tsMs)) {
         if (isPassed(device, endMs)) continue;
@@ -164,7 +191,7 @@ export class Partition {
           ahead.remember(row);
           continue;
         }
-        addToOpen(device.openWindow(i, startMs, endMs), row);
+        device.openWindow(i, startMs, endMs).addOpen(row);
       }
     });
   }
@@ -360,8 +387,9 @@ export class Partition {
     const identity = at.boot !== null && reading.seq !== null
       ? this.#identifySlot(device, at.boot, reading.seq, reading, tsMs, appendMs)
       : this.#identifyTime(device, reading, tsMs, appendMs);
-    if (identity.kind === "duplicate" || (at.released && identity === CONFLICT)) device.duplicates++;
-    else if (identity.kind === "refused") this.#quarantine(device, at, reading, index, identity.verdict);
+    if (identity.kind === "duplicate" || (at.released && identity === CONFLICT)) {
+      device.noteDuplicate(placeOf(at, reading.seq, tsMs, index));
+    } else if (identity.kind === "refused") this.#quarantine(device, at, reading, index, identity.verdict);
     else this.#accept(device, at, identity.reading, tsMs, index);
   }
 
@@ -393,12 +421,13 @@ export class Partition {
     };
     this.#readings.push(row);
     device.fresh.push(row);
+    device.noteNewest(row);
     this.#countAccepted(device, sequenced ? at.boot : null, at, row);
     const specs = this.config.windows;
     for (let i = 0; i < specs.length; i++) {
       const spec = specs[i]!;
       const current = device.currentWindow(i, tsMs);
-      if (current !== null) addToOpen(current, row);
+      if (current !== null) current.addOpen(row);
       else if (isTumbling(spec)) {
         this.#addTo(device, i, windowOf(spec, tsMs), row);
       } else for (const window of windowsOf(spec, tsMs)) this.#addTo(device, i, window, row);
@@ -504,7 +533,7 @@ export class Partition {
       tsMs !== null &&
       this.#isQuarantined(device, { boot, seq, tsMs, reason: verdict.reason, raw }, at.appendMs)
     ) {
-      device.duplicates++;
+      device.noteDuplicate(placeOf(at, seq, tsMs, index));
       return;
     }
     if (at.boot !== null && seq !== null && verdict.reason !== "undecidable") {
@@ -638,7 +667,7 @@ export class Partition {
       (isPassed(device, endMs) ? this.#closedWindow(device, spec, startMs, endMs, row.appendMs) : undefined);
     if (closed === undefined) {
       const window = device.openWindow(spec, startMs, endMs);
-      addToOpen(window, row);
+      window.addOpen(row);
       if (isTumbling(this.config.windows[spec]!)) device.current[spec] = window;
       return;
     }
@@ -823,6 +852,10 @@ export class Partition {
       device.dirty = false;
       device.fresh = [];
       device.freshQuarantined = [];
+      if (!device.unshown) {
+        device.unshown = true;
+        this.#unshown.push(device);
+      }
     }
     [this.#readings, this.#quarantined, this.#released] = [[], [], []];
     [this.#dirtyDevices, this.#dirtyBoots, this.#dirtyWindows] = [[], [], []];
@@ -853,15 +886,70 @@ export class Partition {
 
   /** The open windows as they stand. */
   openRows(): WindowRow[] {
+    return [...this.#devices.values()].flatMap((device) => this.#openRowsOf(device, () => true));
+  }
+
+  #openRowsOf(device: DeviceState, isWanted: (window: WindowState) => boolean): WindowRow[] {
     const rows: WindowRow[] = [];
-    for (const device of this.#devices.values()) {
-      for (const open of device.open) {
-        for (const window of open.values()) {
-          rows.push(window.row(device.device, this.config.windows[window.spec]!.label));
-        }
+    for (const open of device.open) {
+      for (const window of open.values()) {
+        if (isWanted(window)) rows.push(window.row(device.device, this.config.windows[window.spec]!.label));
       }
     }
     return rows;
+  }
+
+  // --- for those who watch -----------------------------------------------------------------------------------------
+
+  /** Whether {@link takeUnshown} has anything to give. */
+  get hasUnshown(): boolean {
+    return this.#unshown.length > 0;
+  }
+
+  /** At most `max` devices that changed since they were taken last, with those open windows that got something. */
+  takeUnshown(max: number): DeviceView[] {
+    return this.#unshown.splice(0, max).map((device) => {
+      device.unshown = false;
+      return this.#viewOf(device, (window) => {
+        const arrivals = window.readings + window.sensorFaults;
+        if (arrivals === window.shownArrivals) return false;
+        window.shownArrivals = arrivals;
+        return true;
+      });
+    });
+  }
+
+  /** Every device (or those named) with all its open windows, each as it stands when it is drawn. */
+  *views(names: readonly string[] | null): Generator<DeviceView> {
+    const devices = names === null ? this.#devices.values() : names.map((name) => this.#devices.get(name));
+    for (const device of devices) if (device !== undefined) yield this.#viewOf(device, () => true);
+  }
+
+  #viewOf(device: DeviceState, isWanted: (window: WindowState) => boolean): DeviceView {
+    return {
+      row: deviceRow(device),
+      last: device.newest,
+      duplicates: device.duplicatesNoted,
+      duplicatesSinceMs: this.#startedMs,
+      firstMs: firstOf(device),
+      open: this.#openRowsOf(device, isWanted),
+    };
+  }
+
+  /** Whether the device gave up a slot of `boot` between two others. */
+  hasLostBetween(name: string, boot: number, seq: number, nextSeq: number): boolean {
+    const slots = this.#devices.get(name)?.boots.get(boot)?.slots;
+    return slots?.hasLost(seq + 1, nextSeq - 1) ?? false;
+  }
+
+  /** Lowest watermark among the devices that have open windows: below it everything is closed. Null if none has. */
+  lowestWatermarkMs(): number | null {
+    let lowestMs: number | null = null;
+    for (const { open, watermarkMs } of this.#devices.values()) {
+      if (watermarkMs === null || open.every((windows) => windows.size === 0)) continue;
+      if (lowestMs === null || watermarkMs < lowestMs) lowestMs = watermarkMs;
+    }
+    return lowestMs;
   }
 
   /** All state as comparable text, a line a fact, for tests that rebuild it. Caches are left out. */
@@ -900,6 +988,19 @@ interface Origin {
   readonly released: boolean;
 }
 
+function placeOf(at: Origin, seq: number | null, tsMs: number, index: number): DuplicateNote {
+  const { appendMs, record } = at;
+  return { tsMs, boot: at.boot?.boot ?? null, seq, appendMs, offset: record.offset, index };
+}
+
+function firstOf(device: DeviceState): number {
+  let firstMs = device.firstAppendMs;
+  for (const { firstEventMs } of device.boots.values()) {
+    if (firstEventMs !== null && firstEventMs < firstMs) firstMs = firstEventMs;
+  }
+  return firstMs;
+}
+
 type Identity =
   | { readonly kind: "accepted"; readonly reading: Reading }
   | { readonly kind: "duplicate" }
@@ -921,11 +1022,6 @@ function sameContent(row: ReadingRow, reading: Reading): boolean {
   return row.temperatureMilliC === reading.temperatureMilliC &&
     row.humidityMilliPct === reading.humidityMilliPct &&
     row.fault === reading.fault;
-}
-
-function addToOpen(window: WindowState, row: ReadingRow): void {
-  window.add(row);
-  if (!row.released) window.everyMs = row.everyMs;
 }
 
 function noteUnsequenced(device: DeviceState, tsMs: number, appendMs: number): void {

@@ -74,7 +74,12 @@ export class Lookup {
     return rows.sort((left, right) => left.offset - right.offset || left.index - right.index);
   }
 
-  async newestWindows(connection: DuckDBConnection, needs: readonly NeedWindow[]): Promise<WindowRow[]> {
+  /** The newest version of each window, or all of them by revision. */
+  async windows(
+    connection: DuckDBConnection,
+    needs: readonly NeedWindow[],
+    allVersions: boolean,
+  ): Promise<WindowRow[]> {
     if (needs.length === 0) return [];
     await connection.run(
       "CREATE OR REPLACE TEMP TABLE need_windows (device VARCHAR, window_size VARCHAR, window_start TIMESTAMP)",
@@ -87,9 +92,11 @@ export class Lookup {
       const versions = `FROM (${this.#everywhere(windowTable, between, fromMs, toMs)})
         SEMI JOIN need_windows USING (device, window_size, window_start)`;
       await connection.run(`CREATE OR REPLACE TEMP TABLE known_windows AS ${versions}`);
+      const known = allVersions ? "known_windows" : newestOf("FROM known_windows", windowKey);
       const result = await connection.stream(
-        `SELECT ${selectList(windowTable)} FROM ${newestOf("FROM known_windows", windowKey)}
-         ORDER BY window_start, device, window_size`,
+        `SELECT ${
+          selectList(windowTable)
+        } FROM ${known} ORDER BY window_start, device, window_size, revision`,
       );
       rows.push(...await readRows(result, kindsOf(windowTable), windowTable.make));
     }

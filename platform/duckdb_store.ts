@@ -192,7 +192,7 @@ export class DuckdbStore implements Store {
       return {
         readings: await this.#lookup.rowsBetween(connection, readingTable, spans),
         quarantined: await this.#lookup.rowsBetween(connection, quarantineTable, spans),
-        windows: await this.#lookup.newestWindows(connection, needs.windows),
+        windows: await this.#lookup.windows(connection, needs.windows, needs.allVersions === true),
       };
     });
   }

@@ -40,6 +40,8 @@ export interface Needs {
     readonly windowSize: string;
     readonly startMs: number;
   }[];
+  /** Asks for all versions of the windows, by revision, and not only for the newest. */
+  readonly allVersions?: boolean;
 }
 
 /** The answer to {@link Needs}: each row once, in log order; may hold more than was asked for. */
@@ -78,7 +80,10 @@ export interface Store {
    * `watermarkMs` (−∞ for null).
    */
   load(openFrom: (watermarkMs: number | null) => number): Promise<StoredState>;
-  /** Reads what a fold needs; both published and unpublished rows are seen. */
+  /**
+   * Reads what a fold needs; both published and unpublished rows are seen. May be called while a commit runs, and then
+   * sees all of it or nothing.
+   */
   lookup(needs: Needs): Promise<Known>;
   /** Makes all changes durable together, or none. Calls come one at a time. */
   commit(changes: Changes): Promise<void>;

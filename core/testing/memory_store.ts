@@ -20,6 +20,8 @@ export class MemoryDisk {
   released: ReleaseRow[] = [];
   /** Newest version by device, size and start. */
   windows = new Map<string, WindowRow>();
+  /** Every version, in order of their transactions. */
+  versions: WindowRow[] = [];
   devices = new Map<string, DeviceRow>();
   boots = new Map<string, BootRow>();
   commits = 0;
@@ -63,7 +65,9 @@ class MemoryStore implements Store {
     return Promise.resolve({
       readings: this.disk.readings.filter(isNeeded),
       quarantined: this.disk.quarantined.filter(isNeeded),
-      windows: needs.windows.flatMap((need) => this.disk.windows.get(windowKey(need)) ?? []),
+      windows: needs.allVersions === true
+        ? this.disk.versions.filter((row) => needs.windows.some((need) => windowKey(need) === windowKey(row)))
+        : needs.windows.flatMap((need) => this.disk.windows.get(windowKey(need)) ?? []),
     });
   }
 
@@ -83,6 +87,7 @@ class MemoryStore implements Store {
       const before = disk.windows.get(windowKey(row));
       assert((before?.revision ?? null) === row.replaces, "a version replaces the newest one");
       disk.windows.set(windowKey(row), row);
+      disk.versions.push(row);
     }
     for (const row of changes.devices) disk.devices.set(row.device, row);
     for (const row of changes.boots) disk.boots.set(JSON.stringify([row.device, row.boot]), row);
