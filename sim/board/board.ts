@@ -28,7 +28,8 @@ export interface BoardOptions {
   readonly seed: number | string;
   readonly surroundings: Surroundings;
   readonly network: Network;
-  readonly makeProgram: () => Program;
+  /** Called at each boot. */
+  readonly makeProgram: (cause: ResetCause) => Program;
   readonly flash?: Flash;
   /** GPIO of the sensor's data line (default 15, as in the wiring picture). */
   readonly dhtPin?: number;
@@ -118,7 +119,7 @@ export class Board {
     this.bootCount++;
     this.causes.push(cause);
     this.#chip = chip;
-    this.#program = this.#options.makeProgram();
+    this.#program = this.#options.makeProgram(cause);
     return this.#program.start(chip);
   }
 

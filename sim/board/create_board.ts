@@ -2,7 +2,7 @@ import type { Scheduler } from "../scheduler.ts";
 import { Board, type BoardOptions } from "./board.ts";
 import type { Surroundings } from "./chip.ts";
 import { type Firmware, type FirmwareSettings, installFirmware, loadFirmware } from "./firmware.ts";
-import type { MicroPythonOptions, MicroPythonRuntime } from "./micropython_program.ts";
+import type { MicroPythonOptions, MicroPythonProgram, MicroPythonRuntime } from "./micropython_program.ts";
 import { weatherOf } from "./weather.ts";
 
 export interface CreateBoardOptions extends Omit<BoardOptions, "surroundings" | "makeProgram"> {
@@ -21,9 +21,13 @@ export interface CreateBoardOptions extends Omit<BoardOptions, "surroundings" | 
 export function createBoard(scheduler: Scheduler, options: CreateBoardOptions): Board {
   const { runtime, settings, surroundings, firmware, python, ...rest } = options;
   const weather = weatherOf(rest.seed, rest.device);
+  let last: MicroPythonProgram | null = null;
   const board = new Board(scheduler, {
     ...rest,
-    makeProgram: () => runtime.makeProgram(python),
+    makeProgram: (cause) => {
+      const rawRepl = cause === "soft" && last?.inRawRepl === true;
+      return last = runtime.makeProgram({ ...python, rawRepl });
+    },
     surroundings: {
       climate: (nowMs) => weather.at(nowMs),
       sensorFault: () => null,

@@ -13,6 +13,7 @@ import { hookFlash, restoreFiles } from "./flash_hooks.ts";
 import { type BoardHost, poll } from "./host.ts";
 import { hostModule } from "./host_module.ts";
 import { createRealm, type Realm, type WasmFunction } from "./realm.ts";
+import { CTRL_A, CTRL_C, SerialInput } from "./serial_input.ts";
 import { loadShims, type Shims } from "./shims.ts";
 import type { Planned } from "../scheduler.ts";
 
@@ -42,11 +43,16 @@ export interface MicroPythonOptions {
   readonly safePointsPerCollection?: number;
   /** What runs instead of `main` (default: import main). */
   readonly entry?: string;
+  /** Goes straight to the raw REPL, without `main`: what follows a soft reset out of the raw REPL. */
+  readonly rawRepl?: boolean;
   /** Called each time that Python is about to wait, with how often it has done so in this boot; may cut the power. */
   readonly onBlock?: (count: number) => void;
   /** Called when the interpreter is up, before the entry; for tools that want to look inside. */
   readonly onRealm?: (realm: Realm) => void;
 }
+
+/** `mp_js_repl_process_char`'s way to ask for a soft reset (PYEXEC_FORCED_EXIT). */
+const SOFT_RESET_BIT = 0x100;
 
 /** What all boots share: compiled once. */
 export interface MicroPythonRuntime {
@@ -93,6 +99,13 @@ export class MicroPythonProgram implements Program {
   /** Milliseconds that busy waiting has run ahead of the scheduler; the next waits are shorter by them. */
   #aheadMs = 0;
   #safePoints = 0;
+  readonly #serial = new SerialInput();
+  /** Python is in a call: main, or a line of the REPL. */
+  #busy = false;
+  #interrupted = false;
+  #feeding = false;
+  /** Ends Python's wait at once; null while it doesn't wait. */
+  #wakeNow: (() => Promise<void> | void) | null = null;
 
   constructor(makeCollector: (realm: Realm) => Collect, shims: Shims, options: MicroPythonOptions) {
     this.#makeCollector = makeCollector;
@@ -127,7 +140,22 @@ export class MicroPythonProgram implements Program {
     realm.registerModule("host", hostModule(host, realm, this));
     realm.runNow(this.#shims.boot);
     this.#options.onRealm?.(realm);
+    if (this.#options.rawRepl === true) return this.#startRepl([CTRL_A]);
     await this.#enter(() => realm.run(this.#options.entry ?? ENTRY));
+  }
+
+  /** True in the raw REPL. */
+  get inRawRepl(): boolean {
+    return this.#serial.raw;
+  }
+
+  /** Ctrl-C interrupts what runs; anything else waits until the REPL takes it. */
+  async serialInput(bytes: Uint8Array): Promise<void> {
+    for (const byte of bytes) {
+      if (byte === CTRL_C && this.#busy) await this.#interrupt();
+      else this.#serial.push(byte);
+    }
+    await this.#feedRepl();
   }
 
   end(): void {
@@ -169,6 +197,7 @@ export class MicroPythonProgram implements Program {
       const wake = (): Promise<void> | void => {
         if (this.#abort === null || this.#host !== host) return;
         stop();
+        this.#wakeNow = null;
         this.#aheadMs = Math.max(0, this.#aheadMs - (host.clock.ticksMs() - fromMs));
         if (socket === 0 && events === SAFE_POINT) this.#collectSometimes();
         const rest = this.#untilRest();
@@ -179,6 +208,7 @@ export class MicroPythonProgram implements Program {
         stop();
         reject(new PowerLost("power cut while waiting"));
       };
+      this.#wakeNow = wake;
       if (ms >= 0) timer = host.clock.wake(this.#aheadMs + ms, wake);
       if (socket === 0) return;
       const isReady = () => socket < 0 ? anyReady() : host.sockets.ready(socket, events) !== 0;
@@ -195,15 +225,72 @@ export class MicroPythonProgram implements Program {
   #enter(run: () => Promise<void>): Promise<void> {
     const rest = this.#untilRest();
     const host = this.#host;
+    this.#busy = true;
     run().then(
-      () =>
-        this.failure ??= this.#host === host ? new FirmwareEnded("the firmware's main program ended") : null,
-      (error) => {
-        if (!(error instanceof PowerLost)) {
-          this.failure ??= error instanceof Error ? error : new Error(String(error));
-        }
+      () => {
+        this.#busy = false;
+        if (this.#host !== host) return;
+        if (this.#interrupted) return this.#startRepl([]);
+        this.failure ??= new FirmwareEnded("the firmware's main program ended");
       },
+      (error) => this.#failed(error),
     ).then(() => this.#settle());
+    return rest;
+  }
+
+  #failed(error: unknown): void {
+    this.#busy = false;
+    if (!(error instanceof PowerLost)) {
+      this.failure ??= error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** What Ctrl-C does: a KeyboardInterrupt at the next bytecode, at once if Python waits. */
+  async #interrupt(): Promise<void> {
+    this.#interrupted = true;
+    this.#realm?.exports.mp_sched_keyboard_interrupt?.();
+    await this.#wakeNow?.();
+  }
+
+  async #startRepl(bytes: readonly number[]): Promise<void> {
+    this.failure = null;
+    this.#interrupted = true;
+    this.#realm?.startRepl();
+    this.#serial.start(bytes);
+    await this.#feedRepl();
+  }
+
+  /** Hands waiting bytes to the REPL, one after the other, until it is busy or there are none. */
+  async #feedRepl(): Promise<void> {
+    const host = this.#host;
+    if (this.#feeding || host === null) return;
+    this.#feeding = true;
+    while (!this.#busy && this.#host === host) {
+      const next = this.#serial.take();
+      if (next === null) break;
+      if (typeof next === "number") await this.#feedByte(next, host);
+      else host.serial.write(next);
+    }
+    this.#feeding = false;
+  }
+
+  /** Resolves when Python waits, or has taken the byte. */
+  #feedByte(byte: number, host: BoardHost): Promise<void> {
+    this.#busy = true;
+    const rest = this.#untilRest();
+    const taken = async (result: number) => {
+      this.#busy = false;
+      if ((result & SOFT_RESET_BIT) !== 0 && this.#host === host) softReset(host);
+      // If the byte's line has waited, the event that woke it lasts until the bytes after it are taken, too.
+      const woken = this.#rest;
+      this.#rest = null;
+      await this.#feedRepl();
+      woken?.();
+    };
+    (this.#realm as Realm).replByte(byte).then(taken, (error) => {
+      this.#failed(error);
+      this.#settle();
+    });
     return rest;
   }
 
@@ -260,6 +347,11 @@ export class MicroPythonProgram implements Program {
     );
     throw this.failure;
   }
+}
+
+function softReset(host: BoardHost): void {
+  host.serial.write(new TextEncoder().encode("MPY: soft reboot\r\n"));
+  host.power.reset("soft");
 }
 
 /** True when some registered socket is ready; the poll registry of `host_module.ts` asks. */
