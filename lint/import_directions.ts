@@ -34,6 +34,7 @@ const directions: Readonly<Record<string, Directions>> = {
 /** Packages with one owner: the rooms that may import them. */
 const packages: readonly { readonly name: RegExp; readonly rooms: readonly string[] }[] = [
   { name: /^(npm:)?kafkajs(@|\/|$)/, rooms: ["platform"] },
+  { name: /^(npm:)?mqtt(@|\/|$)/, rooms: ["platform"] },
   { name: /^(npm:)?@duckdb\//, rooms: ["platform"] },
   { name: /^node:sqlite$/, rooms: ["platform"] },
   { name: /^(npm:)?@micropython\//, rooms: ["sim"] },
