@@ -89,7 +89,8 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
       const stop = () => end.abort();
       signal.addEventListener("abort", stop, { once: true });
       if (signal.aborted) stop();
-      await ports.reader.join({
+      // Not awaited: a log that is away gives out its first partitions when it is back, and must not hold up our end.
+      ports.reader.join({
         assigned(partitions) {
           for (const partition of partitions) if (!held.has(partition)) take(partition);
           return Promise.resolve();
@@ -97,7 +98,7 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
         async revoked(partitions) {
           await Promise.all(partitions.map(release));
         },
-      });
+      }).catch(fail);
       if (!end.signal.aborted) {
         await new Promise((resolve) => end.signal.addEventListener("abort", resolve, { once: true }));
       }

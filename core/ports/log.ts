@@ -97,7 +97,11 @@ export interface Assignments {
 
 export interface LogReader {
   readonly partitions: number;
-  /** Starts the assignment of partitions; an embedded log assigns all, a consumer group its share. */
+  /**
+   * Starts the assignment of partitions; an embedded log assigns all, a consumer group its share. Resolves when the first
+   * are given out, which may take as long as the log is away, or when the reader is closed; rejects with
+   * {@link LogRefused}.
+   */
   join(assignments: Assignments): Promise<void>;
   /** First kept offset and the offset that the next record will get. */
   range(partition: number): Promise<{ readonly earliest: number; readonly next: number }>;
