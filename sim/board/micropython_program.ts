@@ -141,6 +141,7 @@ export class MicroPythonProgram implements Program {
     realm.runNow(this.#shims.boot);
     this.#options.onRealm?.(realm);
     if (this.#options.rawRepl === true) return this.#startRepl([CTRL_A]);
+    if (host.flash.read("/main.py") === null) return this.#startRepl([]);
     await this.#enter(() => realm.run(this.#options.entry ?? ENTRY));
   }
 
@@ -230,8 +231,9 @@ export class MicroPythonProgram implements Program {
       () => {
         this.#busy = false;
         if (this.#host !== host) return;
-        if (this.#interrupted) return this.#startRepl([]);
-        this.failure ??= new FirmwareEnded("the firmware's main program ended");
+        if (this.#interrupted) this.failure = null;
+        else this.failure ??= new FirmwareEnded("the firmware's main program ended");
+        return this.#startRepl([]);
       },
       (error) => this.#failed(error),
     ).then(() => this.#settle());
@@ -253,8 +255,6 @@ export class MicroPythonProgram implements Program {
   }
 
   async #startRepl(bytes: readonly number[]): Promise<void> {
-    this.failure = null;
-    this.#interrupted = true;
     this.#realm?.startRepl();
     this.#serial.start(bytes);
     await this.#feedRepl();

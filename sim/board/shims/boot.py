@@ -18,6 +18,11 @@ def _statvfs(path):
     return (block, block, total, free, free, 0, 0, 0, 0, 255)
 
 
+def _on_current_folder(call):  # the ESP32 takes "" for the current folder, mpremote relies on it
+    return lambda path=".": call(path or ".")
+
+
+os.stat, os.listdir, os.ilistdir = [_on_current_folder(call) for call in (os.stat, os.listdir, os.ilistdir)]
 os.sync = lambda: None  # files are durable at flush and close
 os.urandom = _urandom
 os.statvfs = _statvfs
