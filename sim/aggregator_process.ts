@@ -32,6 +32,8 @@ export interface AggregatorWorld {
   readonly recordsPerCommitMax: number;
   /** Rows are published for readers outside; default true. */
   readonly publishes?: boolean;
+  /** A process has ended by itself, with this sentence: a supervisor or a person has to act. */
+  readonly onExit: (worker: number, sentence: string) => void;
   /** Told of each transaction that was kept. */
   readonly onCommit: (worker: number, life: number, changes: Changes) => void;
 }
@@ -64,6 +66,11 @@ export class AggregatorProcess {
 
   get isRunning(): boolean {
     return this.#process !== null;
+  }
+
+  /** The mistake of ours that has ended it, null if none has. */
+  get bug(): unknown {
+    return this.#process?.bug ?? null;
   }
 
   status(): ReturnType<Aggregator["status"]> {
@@ -157,6 +164,13 @@ class Life {
     });
     this.#done = this.aggregator.run(this.#end.signal).catch((error) => {
       this.#failure = error;
+    }).then(() => {
+      if (this.#isDead || this.#end.signal.aborted) return;
+      this.#ends.kill();
+      world.onExit(
+        owner.worker,
+        this.#failure instanceof Error ? this.#failure.message : String(this.#failure),
+      );
     });
   }
 
@@ -176,6 +190,12 @@ class Life {
       await Deno.remove(directory, { recursive: true });
       await Deno.rename(left, directory);
     });
+  }
+
+  /** What ended it, if it was a mistake of ours and not the world. */
+  get bug(): unknown {
+    const isRefusal = this.#failure instanceof Error && this.#failure.name === "Error";
+    return this.#failure === null || isRefusal ? null : this.#failure;
   }
 
   async stop(): Promise<string | null> {

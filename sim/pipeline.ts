@@ -130,6 +130,7 @@ class Pipeline {
       readWaitMs: scenario.readWaitMs,
       recordsPerCommitMax: scenario.recordsPerCommitMax,
       onCommit: this.invariants.committed,
+      onExit: (worker: number, sentence: string) => this.#workerEnded(worker, sentence),
     };
     this.workers = Array.from(
       { length: scenario.workers },
@@ -469,6 +470,26 @@ class Pipeline {
     });
   }
 
+  /** A process has ended by itself; a supervisor starts it again. A damaged folder is moved away by a person. */
+  #workerEnded(worker: number, sentence: string): void {
+    const process = this.workers[worker]!;
+    if (process.bug !== null) {
+      this.#violation ??= `worker ${worker} died of a mistake of ours: ${String(process.bug)}`;
+      return;
+    }
+    this.#count("the aggregator ended with a sentence");
+    this.#later(RESTART_MS, async () => {
+      await process.kill();
+      if (isDamage(sentence)) await this.#moveAway(process);
+      this.#startWorker(process);
+    });
+  }
+
+  async #moveAway(process: AggregatorProcess): Promise<void> {
+    this.#count("a damaged folder was moved away");
+    await this.gate.run(() => Deno.remove(process.directory, { recursive: true }).catch(() => {}));
+  }
+
   #startWorker(process: AggregatorProcess): void {
     if (!process.isRunning) process.start();
   }
@@ -545,21 +566,14 @@ class Pipeline {
     this.#checkReadToEnd();
   }
 
-  /** A person looks after workers that have stopped with a sentence: the damaged folder is moved away. */
+  /** A person looks after partitions that have stopped with a sentence. */
   async #tendWorkers(): Promise<void> {
     for (const worker of this.workers) {
-      const stopped = worker.status().filter((status) =>
-        status.state === "stopped" && status.sentence !== null
-      );
-      const isDone = worker.isRunning && worker.status().length > 0 &&
-        stopped.length === worker.status().length;
-      const isDamaged = stopped.some(({ sentence }) =>
-        !/taken by another worker|newer owner/.test(sentence ?? "")
-      );
-      if (!isDone && !isDamaged) continue;
-      this.#count(isDamaged ? "refused a damaged file" : "stopped as a zombie");
+      const stopped = worker.status().filter((status) => status.state === "stopped");
+      if (stopped.length === 0) continue;
       await worker.kill();
-      if (isDamaged) await Deno.remove(worker.directory, { recursive: true }).catch(() => {});
+      if (stopped.some(({ sentence }) => isDamage(sentence ?? ""))) await this.#moveAway(worker);
+      this.#count("a person restarted a stopped worker");
       worker.start();
     }
   }
@@ -728,6 +742,10 @@ async function cutInHalf(path: string): Promise<boolean> {
     throw error;
   }
 }
+
+/** What a file that was cut is refused with; other sentences would tell of a bug. */
+const isDamage = (sentence: string): boolean =>
+  /damaged|truncated|not a valid|corrupt|move .* aside|move .* away/i.test(sentence);
 
 /** An assertion of ours that broke in production code is a finding, not a mistake of the harness. */
 const isBroken = (error: unknown): boolean => error instanceof Error && error.name === "AssertionFailed";
