@@ -1,5 +1,12 @@
 /** Settings of the service, and what they mean together. Pure. */
-import { flagSetting, integerSetting, type SettingValues, textSetting } from "../core/settings.ts";
+import {
+  choiceSetting,
+  flagSetting,
+  integerSetting,
+  type SettingValues,
+  textSetting,
+} from "../core/settings.ts";
+import { defaultTopics } from "./mqtt_topics.ts";
 
 export const ingestSettings = {
   port: integerSetting({
@@ -42,6 +49,36 @@ export const ingestSettings = {
     fallback: null,
     consequence:
       "Keys with scopes, read again within a second of a change; opens ingest as `ISOTHERM_KEY` does.",
+  }),
+  mqtt: textSetting({
+    env: "ISOTHERM_MQTT",
+    unit: "address",
+    range: "mqtt://[user:password@]host[:port] or mqtts://…",
+    pattern: /^mqtts?:\/\/[^\s/]+\/?$/,
+    fallback: null,
+    secret: true,
+    consequence: "Readings are taken from this broker too; a message is acknowledged when the log has it.",
+  }),
+  mqttTopics: textSetting({
+    env: "ISOTHERM_MQTT_TOPICS",
+    unit: "patterns",
+    range: "topics with {device}, separated by commas",
+    pattern: /^[^#]+$/,
+    fallback: defaultTopics,
+    consequence:
+      "Which topics are readings, and which level names the device ({sensor} a sensor of it, + anything).",
+  }),
+  mqttVersion: choiceSetting({
+    env: "ISOTHERM_MQTT_VERSION",
+    choices: ["auto", "5", "3.1.1"],
+    consequence: "The protocol's version; auto tries 5 first.",
+  }),
+  mqttClient: textSetting({
+    env: "ISOTHERM_MQTT_CLIENT",
+    range: "1 to 64 of A–Z, a–z, 0–9 and -",
+    pattern: /^[A-Za-z0-9-]{1,64}$/,
+    fallback: "isotherm-ingest",
+    consequence: "Names the session that the broker keeps; two ingests on one broker need two names.",
   }),
 } as const;
 
