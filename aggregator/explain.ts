@@ -39,9 +39,9 @@ export interface ExplainFacts {
   readonly hasLostSlots: boolean;
 }
 
-/** The span in which quarantined readings are looked for: one window to each side. */
+/** The span in which quarantined readings are looked for: one window to each side, at most an hour. */
 export function around({ startMs, endMs }: Window): Window {
-  const sizeMs = endMs - startMs;
+  const sizeMs = Math.min(endMs - startMs, 3_600_000);
   return { startMs: startMs - sizeMs, endMs: endMs + sizeMs };
 }
 
@@ -84,7 +84,7 @@ export function explanation(
     quarantined_more: Math.max(0, quarantined.length - explainLimits.quarantinedMax),
     duplicates: view && {
       device_total: view.row.duplicates,
-      known_since: timeText(view.duplicatesSinceMs),
+      known_since: view.duplicatesSinceMs === 0 ? null : timeText(view.duplicatesSinceMs),
       in_window: view.duplicates.filter(({ tsMs }) => isIn(window, tsMs)).map((note) =>
         duplicateShape(note, partition)
       ),

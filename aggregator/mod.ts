@@ -6,11 +6,21 @@
  * await aggregator.run(signal); // until the signal aborts, or nothing is left that a person need not look at first
  * ```
  */
+import { partitionOf } from "../core/murmur2.ts";
+import type { DeviceView } from "../core/partition.ts";
 import type { AggregatorConfig } from "./config.ts";
-import { PartitionWorker, type WorkerPorts, type WorkerStatus } from "./partition_worker.ts";
+import type { ExplainQuery } from "./explain.ts";
+import {
+  PartitionWorker,
+  type WorkerPorts,
+  type WorkerStatus,
+  WorkerUnavailable,
+} from "./partition_worker.ts";
 
 export { type AggregatorConfig, defaultAggregatorConfig } from "./config.ts";
+export { createEndpoints, type Endpoints } from "./endpoints.ts";
 export type { WorkerPorts as AggregatorPorts, WorkerStatus } from "./partition_worker.ts";
+export { aggregatorMetricsHelp } from "./worker_metrics.ts";
 
 export interface Aggregator {
   /**
@@ -20,6 +30,10 @@ export interface Aggregator {
   run(signal: AbortSignal): Promise<void>;
   /** One entry for each partition held at the moment. */
   status(): readonly WorkerStatus[];
+  /** Every device (or those named) of the partitions held as it stands, drawn when it is read. */
+  views(names: readonly string[] | null): Iterable<DeviceView>;
+  /** What made a window, as JSON. Rejects with `WorkerUnavailable` or what the store says. */
+  explain(query: ExplainQuery): Promise<Record<string, unknown>>;
 }
 
 /** First and longest wait before a partition that another worker took is taken again. */
@@ -85,6 +99,17 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
 
   return {
     status: () => [...held.values()].map(({ worker }) => worker.status()),
+    *views(names) {
+      for (const { worker } of held.values()) yield* worker.views(names);
+    },
+    explain(query) {
+      const partition = partitionOf(query.device, ports.reader.partitions);
+      const entry = held.get(partition);
+      if (entry !== undefined) return entry.worker.explain(query);
+      const sentence =
+        `the device belongs to partition ${partition}, which another worker holds: ask that one`;
+      return Promise.reject(new WorkerUnavailable(sentence));
+    },
     async run(signal) {
       const stop = () => end.abort();
       signal.addEventListener("abort", stop, { once: true });

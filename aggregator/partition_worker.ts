@@ -6,7 +6,7 @@
  * back the record before the position is read again and compared, so that another log is never taken for this one.
  */
 import { assert, AssertionFailed } from "../core/assert.ts";
-import { Partition, type Prepared } from "../core/partition.ts";
+import { type DeviceView, Partition, type Prepared } from "../core/partition.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { LiveFeed } from "../core/ports/live_feed.ts";
 import {
@@ -29,7 +29,9 @@ import {
 import type { Trace } from "../core/ports/trace.ts";
 import { formatVersion, headerNames } from "../core/schema.ts";
 import type { AggregatorConfig } from "./config.ts";
+import { around, type ExplainQuery, explanation, NEIGHBOURS_MS } from "./explain.ts";
 import { configHash, recordHash } from "./hashes.ts";
+import { TallyMetrics } from "./worker_metrics.ts";
 
 export interface WorkerPorts {
   readonly reader: LogReader;
@@ -55,10 +57,33 @@ export interface WorkerStatus {
   readonly nextOffset: number;
   readonly appendHighMs: number;
   readonly openWindows: number;
+  /** Offset of the owner record that counts; −1 before the first. */
+  readonly epoch: number;
+  /** Where the log ended when it was looked at last. */
+  readonly endOffset: number;
+  readonly devices: number;
+  /** Lowest of the devices that have open windows, null if none has. */
+  readonly watermarkMs: number | null;
+  /** Wall time of the last transaction of this process; null before the first. */
+  readonly committedMs: number | null;
+  /** What this process has published last. */
+  readonly published:
+    | { readonly nextOffset: number; readonly generation: number; readonly atMs: number }
+    | null;
+}
+
+/** The endpoints' answer to what this worker can't tell now. */
+export class WorkerUnavailable extends Error {
+  override name = "WorkerUnavailable";
 }
 
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5_000;
+/** Watchers are told of open windows, devices and positions so often at the most, of so many devices at a time. */
+const TELL_EVERY_MS = 500;
+const TOLD_DEVICES_MAX = 2_000;
+/** While the log is being caught up its end is looked at so often. */
+const END_EVERY_MS = 1_000;
 /** Partition counts that a stored configuration hash is tried with, to name what has changed. */
 const PARTITIONS_TRIED_MAX = 1_024;
 
@@ -73,12 +98,21 @@ export class PartitionWorker {
   #isPublished = true;
   #publishDueMs = 0;
   #tickDueMs = 0;
+  #tellDueMs = 0;
+  #toldOffset = -1;
+  #endOffset = 0;
+  #endDueMs = 0;
+  #committedMs: number | null = null;
+  #published: WorkerStatus["published"] = null;
+  readonly #tally: TallyMetrics;
 
   constructor(
     readonly partition: number,
     readonly ports: WorkerPorts,
     readonly config: AggregatorConfig,
-  ) {}
+  ) {
+    this.#tally = new TallyMetrics(ports.metrics);
+  }
 
   status(): WorkerStatus {
     return {
@@ -88,7 +122,56 @@ export class PartitionWorker {
       nextOffset: this.#fold?.nextOffset ?? 0,
       appendHighMs: this.#fold?.appendHighMs ?? 0,
       openWindows: this.#fold?.openWindowCount ?? 0,
+      epoch: this.#fold?.epoch ?? -1,
+      endOffset: Math.max(this.#endOffset, this.#fold?.nextOffset ?? 0),
+      devices: this.#fold?.deviceCount ?? 0,
+      watermarkMs: this.#fold?.lowestWatermarkMs() ?? null,
+      committedMs: this.#committedMs,
+      published: this.#published,
     };
+  }
+
+  /** Every device (or those named) as it stands, drawn when it is read. */
+  views(names: readonly string[] | null): Iterable<DeviceView> {
+    return this.#fold?.views(names) ?? [];
+  }
+
+  /** What made a window, as JSON. Rejects with {@link WorkerUnavailable} or what the store says. */
+  async explain(query: ExplainQuery): Promise<Record<string, unknown>> {
+    const { device, spec, window } = query;
+    const store = this.#readable();
+    const span = around(window);
+    const known = await store.lookup({
+      readings: [{ device, fromMs: span.startMs, toMs: span.endMs }],
+      windows: [{ device, windowSize: spec.label, startMs: window.startMs }],
+      allVersions: true,
+    });
+    const hasLostSlots = known.windows.length === 0 && await this.#isInLostGap(query, store);
+    const fold = this.#fold;
+    if (fold === null) throw new WorkerUnavailable(`partition ${this.partition} has just been given up`);
+    const { partition } = this;
+    const { nextOffset, appendHighMs } = fold;
+    const [view = null] = fold.views([device]);
+    const facts = { partition, nextOffset, appendHighMs, view, known, hasLostSlots };
+    return explanation(query, facts, this.config.judge);
+  }
+
+  #readable(): Store {
+    if (this.#store !== null && this.#fold !== null && this.#isWorking()) return this.#store;
+    const sentence = this.#sentence === null ? "" : `: ${this.#sentence}`;
+    throw new WorkerUnavailable(`partition ${this.partition} is ${this.#state}${sentence}`);
+  }
+
+  /** Whether the readings next to an empty window are of one boot that gave slots between them up. */
+  async #isInLostGap({ device, window }: ExplainQuery, store: Store): Promise<boolean> {
+    const span = { fromMs: window.startMs - NEIGHBOURS_MS, toMs: window.endMs + NEIGHBOURS_MS };
+    const { readings } = await store.lookup({ readings: [{ device, ...span }], windows: [] });
+    const sequenced = readings.filter((row) => row.seq !== null && row.boot !== null)
+      .toSorted((a, b) => a.tsMs - b.tsMs);
+    const before = sequenced.findLast((row) => row.tsMs < window.startMs);
+    const after = sequenced.find((row) => row.tsMs >= window.endMs);
+    if (before === undefined || after === undefined || before.boot !== after.boot) return false;
+    return this.#fold?.hasLostBetween(device, before.boot!, before.seq!, after.seq!) ?? false;
   }
 
   /** Works until `signal` aborts or a person has to act; what is committed then is published. Rejects on our own bugs. */
@@ -223,6 +306,8 @@ export class PartitionWorker {
     if (records.length > 0) await this.#foldAndCommit(records, signal);
     else await this.#retried(signal, () => this.#tickIfDue());
     const { clock } = this.ports;
+    await this.#retried(signal, () => this.#lookAtEnd(records.length));
+    if (clock.monotonicMs() >= this.#tellDueMs) this.#tell();
     if (!this.#isPublished && clock.monotonicMs() >= this.#publishDueMs) {
       await this.#retried(signal, () => this.#publish());
     }
@@ -258,8 +343,43 @@ export class PartitionWorker {
   /** A read waits until something else is to be done. */
   #waitMs(): number {
     const { clock } = this.ports;
-    const untilPublish = this.#isPublished ? Infinity : this.#publishDueMs - clock.monotonicMs();
-    return Math.max(0, Math.min(this.config.readWaitMs, untilPublish));
+    const nowMs = clock.monotonicMs();
+    const untilPublish = this.#isPublished ? Infinity : this.#publishDueMs - nowMs;
+    const untilTell = this.#fold!.hasUnshown && this.ports.live.isWatched()
+      ? this.#tellDueMs - nowMs
+      : Infinity;
+    return Math.max(0, Math.min(this.config.readWaitMs, untilPublish, untilTell));
+  }
+
+  /** Tells watchers what has changed since they were told last; the newest state, not every step. */
+  #tell(): void {
+    const { clock, live } = this.ports;
+    const fold = this.#fold;
+    if (fold === null) return;
+    this.#tellDueMs = clock.monotonicMs() + TELL_EVERY_MS;
+    if (!live.isWatched()) return;
+    for (const { row, last, open } of fold.takeUnshown(TOLD_DEVICES_MAX)) {
+      live.emit({ kind: "device", row, last });
+      for (const window of open) live.emit({ kind: "window", row: window, open: true });
+    }
+    if (fold.nextOffset === this.#toldOffset) return;
+    this.#toldOffset = fold.nextOffset;
+    const { partition } = this;
+    live.emit({ kind: "position", partition, nextOffset: fold.nextOffset, appendMs: fold.appendHighMs });
+  }
+
+  /** Keeps up with where the log ends. A read that was not full has come to the end. */
+  async #lookAtEnd(recordCount: number): Promise<void> {
+    const { clock, reader } = this.ports;
+    if (this.#fold === null) return;
+    const isCatchingUp = recordCount > 0 && this.#endOffset > this.#fold.nextOffset;
+    if (!isCatchingUp && recordCount < this.config.recordsPerCommitMax) {
+      this.#endOffset = this.#fold.nextOffset;
+      return;
+    }
+    if (clock.monotonicMs() < this.#endDueMs) return;
+    this.#endDueMs = clock.monotonicMs() + END_EVERY_MS;
+    this.#endOffset = (await reader.range(this.partition)).next;
   }
 
   async #foldAndCommit(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
@@ -307,15 +427,11 @@ export class PartitionWorker {
     const labels = { partition: String(this.partition) };
     metrics.observe("isotherm_commit_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
     metrics.count("isotherm_records_folded_total", prepared.items.length, labels);
-    metrics.count("isotherm_readings_counted_total", changes.readings.length, labels);
-    for (const row of changes.quarantined) {
-      metrics.count("isotherm_quarantined_total", 1, { reason: row.reason });
-    }
-    metrics.gauge("isotherm_next_offset", changes.position.nextOffset, labels);
+    metrics.count("isotherm_window_versions_total", changes.windows.length, labels);
+    this.#tally.count(this.#fold!.tally);
+    this.#committedMs = clock.nowMs();
     for (const row of changes.windows) live.emit({ kind: "window", row, open: false });
-    const { nextOffset, appendHighMs } = changes.position;
-    live.emit({ kind: "position", partition: this.partition, nextOffset, appendMs: appendHighMs });
-    reader.hint(this.partition, nextOffset);
+    reader.hint(this.partition, changes.position.nextOffset);
     return true;
   }
 
@@ -340,8 +456,12 @@ export class PartitionWorker {
       return;
     }
     const startedMs = clock.monotonicMs();
-    await this.#publisher.publish(this.#fold.openRows(), clock.nowMs());
+    const manifest = await this.#publisher.publish(this.#fold.openRows(), clock.nowMs());
     this.#isPublished = true;
+    const mine = manifest.partitions.find(({ partition }) => partition === this.partition);
+    this.#published = mine === undefined
+      ? null
+      : { nextOffset: mine.nextOffset, generation: manifest.generation, atMs: manifest.publishedMs };
     metrics.observe("isotherm_publish_seconds", (clock.monotonicMs() - startedMs) / 1_000, {
       partition: String(this.partition),
     });

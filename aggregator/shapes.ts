@@ -39,7 +39,7 @@ export function windowShape(row: WindowRow): Json {
 function channelShape(name: string, channel: ChannelRow): Json {
   return {
     [`${name}_count`]: channel.count,
-    [`${name}_mean`]: channel.count === 0 ? null : channel.sum / 1_000 / channel.count,
+    [`${name}_mean`]: channel.count === 0 ? null : channel.sum / (1_000 * channel.count),
     [`${name}_min`]: unit(channel.min),
     [`${name}_max`]: unit(channel.max),
     [`${name}_first`]: unit(channel.first),

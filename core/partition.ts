@@ -77,6 +77,16 @@ export interface Prepared {
   readonly stop: string | null;
 }
 
+/** Readings by what became of them since the fold was made; for metrics, the rows are the account. */
+export interface Tally {
+  counted: number;
+  countedLate: number;
+  sensorFault: number;
+  duplicates: number;
+  released: number;
+  readonly quarantined: Record<QuarantineReason, number>;
+}
+
 /** A device as it stands, for those who watch. */
 export interface DeviceView {
   readonly row: DeviceRow;
@@ -141,6 +151,22 @@ export class Partition {
   /** Devices that changed since watchers were shown them. */
   #unshown: DeviceState[] = [];
   #startedMs = 0;
+  readonly tally: Tally = {
+    counted: 0,
+    countedLate: 0,
+    sensorFault: 0,
+    duplicates: 0,
+    released: 0,
+    quarantined: {
+      future: 0,
+      out_of_range: 0,
+      no_time: 0,
+      conflict: 0,
+      undecidable: 0,
+      wrong_partition: 0,
+      malformed: 0,
+    },
+  };
 
   constructor(
     readonly config: JudgeConfig,
@@ -388,7 +414,7 @@ export class Partition {
       ? this.#identifySlot(device, at.boot, reading.seq, reading, tsMs, appendMs)
       : this.#identifyTime(device, reading, tsMs, appendMs);
     if (identity.kind === "duplicate" || (at.released && identity === CONFLICT)) {
-      device.noteDuplicate(placeOf(at, reading.seq, tsMs, index));
+      this.#noteDuplicate(device, at, reading.seq, tsMs, index);
     } else if (identity.kind === "refused") this.#quarantine(device, at, reading, index, identity.verdict);
     else this.#accept(device, at, identity.reading, tsMs, index);
   }
@@ -434,11 +460,22 @@ export class Partition {
     }
   }
 
+  #noteDuplicate(device: DeviceState, at: Origin, seq: number | null, tsMs: number, index: number): void {
+    const { appendMs, record } = at;
+    this.tally.duplicates++;
+    device.noteDuplicate({ tsMs, boot: at.boot?.boot ?? null, seq, appendMs, offset: record.offset, index });
+  }
+
   #countAccepted(device: DeviceState, boot: BootState | null, at: Origin, row: ReadingRow): void {
-    if (at.released) device.released++;
-    else if (row.fault !== null) device.sensorFault++;
-    else if (row.late) device.countedLate++;
-    else device.counted++;
+    const outcome = at.released
+      ? "released"
+      : row.fault !== null
+      ? "sensorFault"
+      : row.late
+      ? "countedLate"
+      : "counted";
+    device[outcome]++;
+    this.tally[outcome]++;
     if (row.boot === null || row.seq === null) noteUnsequenced(device, row.tsMs, at.appendMs);
     if (boot !== null) {
       if (row.fault !== null) boot.sensorFault++;
@@ -533,7 +570,7 @@ export class Partition {
       tsMs !== null &&
       this.#isQuarantined(device, { boot, seq, tsMs, reason: verdict.reason, raw }, at.appendMs)
     ) {
-      device.noteDuplicate(placeOf(at, seq, tsMs, index));
+      this.#noteDuplicate(device, at, seq, tsMs, index);
       return;
     }
     if (at.boot !== null && seq !== null && verdict.reason !== "undecidable") {
@@ -571,6 +608,7 @@ export class Partition {
   /** Counts a quarantined arrival of `device`, and keeps the row while the day's bound allows. */
   #keepQuarantined(device: DeviceState, row: QuarantineRow): void {
     device.quarantined++;
+    this.tally.quarantined[row.reason]++;
     const day = Math.floor(row.appendMs / 86_400_000);
     if (day !== device.quarantineDay) [device.quarantineDay, device.quarantinedToday] = [day, 0];
     if (device.quarantinedToday >= limits.quarantinedPerDayMax) return;
@@ -986,11 +1024,6 @@ interface Origin {
   readonly boot: BootState | null;
   readonly timeUncertain: boolean;
   readonly released: boolean;
-}
-
-function placeOf(at: Origin, seq: number | null, tsMs: number, index: number): DuplicateNote {
-  const { appendMs, record } = at;
-  return { tsMs, boot: at.boot?.boot ?? null, seq, appendMs, offset: record.offset, index };
 }
 
 function firstOf(device: DeviceState): number {

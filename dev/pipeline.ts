@@ -2,8 +2,14 @@
  * The whole pipeline in one process: log, ingest and aggregator joined with the real world, as their `main.ts` files join
  * them one by one, and simulated boards that talk to ingest over real HTTP.
  */
-import { createAggregator, defaultAggregatorConfig } from "../aggregator/mod.ts";
+import {
+  aggregatorMetricsHelp,
+  createAggregator,
+  createEndpoints,
+  defaultAggregatorConfig,
+} from "../aggregator/mod.ts";
 import { createLiveFeed } from "../aggregator/live_feed.ts";
+import { readiness } from "../aggregator/status.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Changes, Store } from "../core/ports/store.ts";
@@ -66,7 +72,7 @@ async function start(
   defer: (end: () => Promise<void>) => void,
 ): Promise<string[]> {
   const { clock, random, trace } = ports;
-  const metrics = metricsRegistry(ingestMetricsHelp);
+  const metrics = metricsRegistry({ ...ingestMetricsHelp, ...aggregatorMetricsHelp });
   const shared = { clock, random, trace, metrics };
   await Deno.mkdir(options.data, { recursive: true });
   const data = await Deno.realPath(options.data);
@@ -76,6 +82,7 @@ async function start(
   defer(() => log.close());
 
   const live = createLiveFeed(trace);
+  const aggregatorConfig = { ...defaultAggregatorConfig, worker: `dev ${Deno.pid}`, publishEveryMs };
   const aggregator = createAggregator({
     reader: log.reader,
     writer: log.writer,
@@ -92,7 +99,15 @@ async function start(
       const publisher = await openPublisher(store);
       return { store: watched(store, ports.committed, () => publisher.close()), publisher };
     },
-  }, { ...defaultAggregatorConfig, worker: `dev ${Deno.pid}`, publishEveryMs });
+  }, aggregatorConfig);
+  const endpoints = createEndpoints({
+    aggregator,
+    feed: live,
+    clock,
+    metrics,
+    instance: random.uint32().toString(16),
+    partitions: log.reader.partitions,
+  }, aggregatorConfig);
   const stopAggregator = new AbortController();
   const aggregating = aggregator.run(stopAggregator.signal).catch((error: Error) => ports.failed(error));
   defer(async () => {
@@ -107,13 +122,21 @@ async function start(
     ...key === null ? {} : { authority: createKeyRing(keyHashing, clock, [settingKey(key, keyHashing)]) },
   });
   const server = await serveHttp({
-    handler: withOperations({ handler: ingest.handler, ready: () => ingest.ready(), metrics }),
+    handler: withOperations({
+      // What is in the rows is shown to this machine only; `--lan` opens the doors for readings.
+      handler: (request, client) =>
+        (isLoopback(client.address) ? endpoints.handle(request) : null) ?? ingest.handler(request),
+      ready: () => ingest.ready() ?? readiness(aggregator.status()),
+      metrics,
+      gauge: () => endpoints.gauge(),
+    }),
     hostname: options.lan ? "0.0.0.0" : "127.0.0.1",
     port: options.port,
     ...shared,
     broken: ports.failed,
   });
   defer(async () => {
+    endpoints.close();
     await server.close(requestsMs);
     await ingest.stop();
   });
@@ -140,6 +163,8 @@ async function start(
     task: taskCommand(),
   });
 }
+
+const isLoopback = (address: string) => /^(127\.|::1$|::ffff:127\.)/.test(address);
 
 /** How this process's user runs tasks: with Deno, or through npx, where Deno lies in npm's folders. */
 function taskCommand(): string {

@@ -75,6 +75,10 @@ export interface RunningService {
   banner?(server: HttpServer): readonly string[];
   /** Called once it listens, for instance to renew certificates. */
   listening?(server: HttpServer): void;
+  /** Called before metrics are shown, for gauges that are cheaper to ask for than to keep. */
+  gauge?(): void;
+  /** Called when the end begins: requests that would go on for ever end now. */
+  closing?(): void;
   /** Puts away what is in memory and releases everything, within `deadlineMs`. No request runs any more. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -147,6 +151,7 @@ export async function runService<S extends SettingTable>(spec: ServiceSpec<S>): 
         handler: service.handler,
         ready: () => stopping ? "it is stopping" : service.ready(),
         metrics,
+        gauge: () => service.gauge?.(),
       }),
       clock: machineClock,
       trace,
@@ -178,6 +183,7 @@ export async function runService<S extends SettingTable>(spec: ServiceSpec<S>): 
 }
 
 async function putAway(server: HttpServer | null, running: RunningService | null): Promise<boolean> {
+  running?.closing?.();
   const clean = await server?.close(REQUESTS_MS) ?? true;
   await running?.stop(STOP_MS - REQUESTS_MS);
   return clean;
@@ -185,10 +191,12 @@ async function putAway(server: HttpServer | null, running: RunningService | null
 
 /** Puts `/healthz` (the process answers), `/readyz` (it can work) and `/metrics` in front of a handler. */
 export function withOperations(
-  { handler, ready, metrics }: {
+  { handler, ready, metrics, gauge }: {
     readonly handler: Handler;
     ready(): string | null;
     readonly metrics: MetricsRegistry;
+    /** Called before metrics are shown. */
+    gauge?(): void;
   },
 ): Handler {
   return (request, client) => {
@@ -201,6 +209,7 @@ export function withOperations(
         return reason === null ? json(200, { status: "ready" }) : json(503, { status: "not ready", reason });
       }
       case "/metrics":
+        gauge?.();
         observeProcess(metrics);
         return new Response(metrics.text(), { headers: { "content-type": "text/plain; version=0.0.4" } });
       default:
