@@ -49,7 +49,7 @@ export const incidentKinds = {
   log_read_refused: ["forMs"],
   log_short_read: ["forMs"],
   rebalance: ["count"],
-  zombie: ["forMs"],
+  zombie: [],
   foreign_records: ["count"],
   // The aggregator.
   aggregator_crash_before_call: ["worker", "count", "forMs"],
