@@ -26,11 +26,9 @@ export const liveLimits = {
   /** A chunk of the stream is made of at most about so much. */
   chunkCharacters: 65_536,
   heartbeatMs: 15_000,
-  /** Open windows and devices are told on for so long after the last client has gone, so that it finds them fresh. */
-  watchedMs: 10_000,
 } as const;
 
-type Limits = { readonly [K in keyof typeof liveLimits]: number };
+export type LiveLimits = { readonly [K in keyof typeof liveLimits]: number };
 
 export interface LiveHubPorts {
   readonly feed: LiveFeed;
@@ -94,14 +92,13 @@ interface Client {
 
 const encoder = new TextEncoder();
 
-export function createLiveHub(ports: LiveHubPorts, limits: Limits = liveLimits): LiveHub {
+export function createLiveHub(ports: LiveHubPorts, limits: LiveLimits = liveLimits): LiveHub {
   const { feed, clock, instance } = ports;
   const clients = new Set<Client>();
   const ring: (RingEntry | undefined)[] = [];
   /** Number of the newest version; the first has 1. Number n lies at n modulo the ring's size. */
   let newest = 0;
   let isClosed = false;
-  let watchedUntilMs = -Infinity;
   let cancelHeartbeat: (() => void) | null = null;
 
   const oldest = () => Math.max(1, newest - limits.ringMax + 1);
@@ -233,7 +230,6 @@ export function createLiveHub(ports: LiveHubPorts, limits: Limits = liveLimits):
     clients.delete(client);
     client.wake?.();
     if (clients.size > 0) return;
-    watchedUntilMs = clock.monotonicMs() + limits.watchedMs;
     cancelHeartbeat?.();
     cancelHeartbeat = null;
   };
@@ -248,8 +244,7 @@ export function createLiveHub(ports: LiveHubPorts, limits: Limits = liveLimits):
     cancelHeartbeat = clients.size === 0 ? null : clock.after(limits.heartbeatMs, beat);
   };
 
-  const isWatching = () => clients.size > 0 || clock.monotonicMs() < watchedUntilMs;
-  const unsubscribe = feed.subscribe(onEvent, isWatching);
+  const unsubscribe = feed.subscribe(onEvent, () => clients.size > 0);
 
   return {
     open(filter, since) {

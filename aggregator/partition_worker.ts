@@ -357,7 +357,10 @@ export class PartitionWorker {
     const fold = this.#fold;
     if (fold === null) return;
     this.#tellDueMs = clock.monotonicMs() + TELL_EVERY_MS;
-    if (!live.isWatched()) return;
+    if (!live.isWatched()) {
+      this.#toldOffset = fold.nextOffset;
+      return fold.forgetUnshown();
+    }
     for (const { row, last, open } of fold.takeUnshown(TOLD_DEVICES_MAX)) {
       live.emit({ kind: "device", row, last });
       for (const window of open) live.emit({ kind: "window", row: window, open: true });

@@ -1,70 +1,9 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../core/config.ts";
-import { silentTrace } from "../core/ports/trace.ts";
-import { noMetrics } from "../core/ports/metrics.ts";
-import { MemoryDisk } from "../core/testing/memory_store.ts";
-import { virtualClock } from "../sim/clock.ts";
-import { SimLog } from "../sim/log.ts";
-import { seededRandom } from "../sim/random.ts";
-import { Scheduler } from "../sim/scheduler.ts";
-import { createLiveFeed } from "./live_feed.ts";
-import { type Aggregator, type AggregatorConfig, createAggregator, defaultAggregatorConfig } from "./mod.ts";
+import type { MemoryDisk } from "../core/testing/memory_store.ts";
+import type { SimLog } from "../sim/log.ts";
+import { MINUTE, reading, SECOND, T0, world } from "./testing/world.ts";
 
-const T0 = 1_763_942_400_000; // 2025-11-24T00:00:00Z
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-
-function world(partitions = 1) {
-  const scheduler = new Scheduler({ startMs: T0 });
-  const clock = virtualClock(scheduler);
-  const log = new SimLog({ partitions, clock, random: seededRandom(1) });
-  const ends = log.open();
-  const disks = Array.from({ length: partitions }, () => new MemoryDisk());
-  /** In slices, each with an event to begin with, so that what waits for promises only gets its turns too. */
-  const passTime = async (ms: number) => {
-    const endMs = scheduler.nowMs + ms;
-    for (let slice = 0; slice < 20; slice++) {
-      void clock.sleep(0);
-      await scheduler.runUntil(Math.min(endMs, scheduler.nowMs + ms / 20));
-    }
-    await scheduler.runUntil(endMs);
-  };
-  const append = (value: object | null, headers: Record<string, string> = {}) =>
-    ends.writer.append([{
-      partition: 0,
-      key: "desk",
-      value: value === null ? null : new TextEncoder().encode(JSON.stringify(value)),
-      headers,
-    }]);
-  const start = (config: Partial<AggregatorConfig> = {}) => {
-    const own = log.open();
-    const abort = new AbortController();
-    const aggregator: Aggregator = createAggregator({
-      reader: own.reader,
-      writer: own.writer,
-      clock,
-      trace: silentTrace,
-      metrics: noMetrics,
-      live: createLiveFeed(silentTrace),
-      openPartition: (partition) =>
-        Promise.resolve({ store: disks[partition]!.open(partition), publisher: null }),
-    }, { ...defaultAggregatorConfig, ...config });
-    let failure: string | null = null;
-    const done = aggregator.run(abort.signal).catch((error: Error) => {
-      failure = error.message;
-    });
-    const stop = async () => {
-      abort.abort();
-      await passTime(2 * SECOND);
-      await done;
-      await own.close();
-    };
-    return { aggregator, stop, failure: () => failure };
-  };
-  return { scheduler, log, disks, append, start, passTime };
-}
-
-const reading = (seq: number, ts: number) => ({ device: "desk", boot: 1, seq, ts, temperature_c: 20 });
 const minutesOf = (disk: MemoryDisk) =>
   [...disk.windows.values()].filter((row) => row.windowSize === "1m").map((
     row,

@@ -944,6 +944,12 @@ export class Partition {
     return this.#unshown.length > 0;
   }
 
+  /** Nobody watches: whoever comes is shown everything first. */
+  forgetUnshown(): void {
+    for (const device of this.#unshown) device.unshown = false;
+    this.#unshown = [];
+  }
+
   /** At most `max` devices that changed since they were taken last, with those open windows that got something. */
   takeUnshown(max: number): DeviceView[] {
     return this.#unshown.splice(0, max).map((device) => {
