@@ -1,10 +1,11 @@
 /** What DuckDB's errors mean for the store: the world failed (again later), the data is wrong, or we are. */
 import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
+import { StoreDamaged } from "./duckdb_damage.ts";
 
 const unavailable =
   /no space left|disk quota|file too large|IO Error|I\/O error|Out of Memory|TransactionContext Error: Failed to commit|database has been invalidated|FATAL Error/i;
 const damaged =
-  /checksum|corrupt|not a valid DuckDB|not a DuckDB|Serialization Error|Invalid Parquet|magic bytes/i;
+  /checksum|corrupt|not a valid DuckDB|not a DuckDB|Serialization Error|Invalid Parquet|magic bytes|Could not read enough bytes|reached the end of the file/i;
 const locked = /Could not set lock on file|Conflicting lock/i;
 
 /** The error as the store's callers know it; what is neither of the two kinds is our own mistake and stays as it is. */
@@ -19,7 +20,7 @@ export function storeError(action: string, error: unknown): unknown {
     );
   }
   if (damaged.test(text)) {
-    return new StoreRefused(`${action}: the stored data is damaged (${line})`, { cause: error });
+    return new StoreDamaged(`${action}: the stored data is damaged (${line})`, { cause: error });
   }
   if (unavailable.test(text) || error instanceof Deno.errors.PermissionDenied || isFull(error)) {
     return new StoreUnavailable(`${action}: ${line}`, { cause: error });

@@ -6,6 +6,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { WindowRow } from "../core/rows.ts";
 import { type Column, readRows, TableWriter } from "./duckdb_columns.ts";
+import type { SegmentGuard } from "./duckdb_damage.ts";
 import { readParquet } from "./duckdb_live.ts";
 import type { DataPaths, PartitionRecord } from "./duckdb_published.ts";
 import type { Segment } from "./duckdb_segments.ts";
@@ -46,7 +47,11 @@ export class Lookup {
   readonly #needReadings = new TableWriter("need_readings", needReadingColumns, false);
   readonly #needWindows = new TableWriter("need_windows", needWindowColumns, false);
 
-  constructor(private readonly paths: DataPaths, private readonly record: () => PartitionRecord | null) {}
+  constructor(
+    private readonly paths: DataPaths,
+    private readonly guard: SegmentGuard,
+    private readonly record: () => PartitionRecord | null,
+  ) {}
 
   /** Rows of a table by device and event time, published or not, each once, in log order. */
   async rowsBetween<Row extends { readonly offset: number; readonly index: number }>(
@@ -65,7 +70,7 @@ export class Lookup {
         timestamp(toMs)
       }`;
       const result = await connection.stream(
-        `SELECT ${selectList(table)} FROM (${this.#everywhere(table, between, fromMs, toMs)}) r
+        `SELECT ${selectList(table)} FROM (${await this.#everywhere(table, between, fromMs, toMs)}) r
          WHERE EXISTS (FROM need_readings n
            WHERE n.device = r.device AND r.${table.timeColumn} >= n.from_ts AND r.${table.timeColumn} < n.to_ts)`,
       );
@@ -89,7 +94,7 @@ export class Lookup {
     const spans = needs.map(({ startMs }) => ({ fromMs: startMs, toMs: startMs + 1 }));
     for (const { fromMs, toMs } of clusters(spans)) {
       const between = `window_start >= ${timestamp(fromMs)} AND window_start < ${timestamp(toMs)}`;
-      const versions = `FROM (${this.#everywhere(windowTable, between, fromMs, toMs)})
+      const versions = `FROM (${await this.#everywhere(windowTable, between, fromMs, toMs)})
         SEMI JOIN need_windows USING (device, window_size, window_start)`;
       await connection.run(`CREATE OR REPLACE TEMP TABLE known_windows AS ${versions}`);
       const known = allVersions ? "known_windows" : newestOf("FROM known_windows", windowKey);
@@ -104,16 +109,17 @@ export class Lookup {
   }
 
   /** SQL for the rows of a table with time in [fromMs, toMs), each once: unpublished ones and those in segments. */
-  #everywhere(table: TableShape, where: string, fromMs: number, toMs: number): string {
+  async #everywhere(table: TableShape, where: string, fromMs: number, toMs: number): Promise<string> {
+    const record = this.record();
     const list = `version, ${selectList(table)}`;
-    const live = `SELECT ${list} FROM ${table.name} WHERE version > ${
-      this.record()?.version ?? 0
-    } AND ${where}`;
-    const paths = (this.record()?.segments ?? [])
-      .filter((segment) => segment.table === table.name && holds(segment, fromMs, toMs))
-      .map((segment) => `${this.paths.published}/${segment.path}`);
-    if (paths.length === 0) return live;
-    return `${live} UNION ALL SELECT ${list} FROM ${readParquet(paths)} WHERE ${where}`;
+    const live = `SELECT ${list} FROM ${table.name} WHERE version > ${record?.version ?? 0} AND ${where}`;
+    const segments = (record?.segments ?? []).filter((segment) =>
+      segment.table === table.name && holds(segment, fromMs, toMs)
+    );
+    if (segments.length === 0) return live;
+    await this.guard.check(segments);
+    const files = readParquet(segments.map((segment) => `${this.paths.published}/${segment.path}`));
+    return `${live} UNION ALL SELECT ${list} FROM ${files} WHERE ${where}`;
   }
 }
 

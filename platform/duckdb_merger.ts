@@ -7,6 +7,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
 import { joinBounds, noRows } from "./duckdb_bounds.ts";
+import type { SegmentGuard } from "./duckdb_damage.ts";
 import { readParquet } from "./duckdb_live.ts";
 import type { DataPaths } from "./duckdb_published.ts";
 import type { PartitionRecord } from "./duckdb_published.ts";
@@ -36,6 +37,7 @@ export class Merger {
     private readonly paths: DataPaths,
     private readonly connection: DuckDBConnection,
     private readonly writer: SegmentWriter,
+    private readonly guard: SegmentGuard,
   ) {}
 
   /** Merges that the next publication can take over, in order. */
@@ -107,6 +109,8 @@ export class Merger {
   async #merge(table: TableShape, inputs: readonly Segment[], record: PartitionRecord): Promise<Segment> {
     const [first, last] = [inputs[0], inputs.at(-1)];
     assert(first !== undefined && last !== undefined, "a merge has inputs");
+    // A flipped byte must not get a new, matching hash.
+    await this.guard.check(inputs);
     const bounds = inputs.reduce(joinBounds, noRows);
     const files = readParquet([...inputs].reverse().map(({ path }) => `${this.paths.published}/${path}`));
     const rows = table.newestBy === null ? files : newestOf(`FROM ${files}`, table.newestBy);

@@ -36,6 +36,16 @@ export interface PartitionRecord {
   /** By table in version order, oldest first; the paths are relative to the published folder. */
   readonly segments: readonly Segment[];
   readonly retired: readonly RetiredFile[];
+  /** Rows that were damaged and could not be made anew, since the log no longer has their records. */
+  readonly lost?: readonly LostRows[];
+}
+
+/** What a damaged segment held. */
+export interface LostRows {
+  readonly table: string;
+  readonly rows: number;
+  readonly minMs: number | null;
+  readonly maxMs: number | null;
 }
 
 /** Paths of a data folder. All absolute: views name files from any working directory. */
@@ -49,6 +59,8 @@ export interface DataPaths {
   /** Folder of this partition's segments. */
   readonly segments: string;
   readonly lock: string;
+  /** Where damaged files are moved to. */
+  readonly damaged: string;
 }
 
 /** The paths of one partition in a data folder; the folder need not exist. */
@@ -65,6 +77,7 @@ export function dataPaths(directory: string, partition: number): DataPaths {
     records: `${published}/partitions`,
     segments: `${published}/segments/${partition}`,
     lock: `${published}/.lock`,
+    damaged: `${root}/damaged/${partition}`,
   };
 }
 
@@ -86,6 +99,11 @@ export function absolutePath(path: string): string {
 /** A text as an SQL literal. */
 export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** The newest record of one partition; null if it has published nothing. */
+export async function newestRecord(paths: DataPaths, partition: number): Promise<PartitionRecord | null> {
+  return (await readRecords(paths)).get(partition) ?? null;
 }
 
 /** The newest record of each partition: of several owners the one with the highest epoch. */

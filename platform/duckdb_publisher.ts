@@ -38,6 +38,7 @@ import {
   rowDigest,
   subtractLanes,
 } from "./duckdb_digest.ts";
+import { stateTables } from "./duckdb_damage.ts";
 import { storeError } from "./duckdb_errors.ts";
 import { readParquet } from "./duckdb_live.ts";
 import { applyMerges, Merger } from "./duckdb_merger.ts";
@@ -52,7 +53,7 @@ import {
 } from "./duckdb_published.ts";
 import { SegmentWriter } from "./duckdb_segment_writer.ts";
 import { type Segment, segmentLimits } from "./duckdb_segments.ts";
-import type { DuckdbStore } from "./duckdb_store.ts";
+import { type DuckdbStore, publishedVersion } from "./duckdb_store.ts";
 import {
   kindsOf,
   newestOf,
@@ -85,8 +86,8 @@ export async function openPublisher(
   try {
     await Deno.mkdir(store.paths.segments, { recursive: true });
     await Deno.mkdir(store.paths.records, { recursive: true });
-    const writer = new SegmentWriter(store.paths, store.partition);
-    const merger = new Merger(store.paths, await store.live.connect(), writer);
+    const writer = new SegmentWriter(store.paths, store.partition, store.guard);
+    const merger = new Merger(store.paths, await store.live.connect(), writer, store.guard);
     const catalogue = await CatalogueWriter.open(store.paths.liveFolder);
     const connection = await store.live.connect();
     return new DuckdbPublisher(store, connection, writer, merger, catalogue, options.mergeInline ?? false);
@@ -126,7 +127,7 @@ export class DuckdbPublisher implements Publisher {
     // Taken before the first await: the open windows are those of this transaction.
     const fresh = this.store.takeUnpublished();
     try {
-      await this.#prepare(publishedMs);
+      await this.#prepare();
       return await this.#publish({ version, position, before, fresh, open }, publishedMs);
     } catch (error) {
       this.store.giveBack(fresh);
@@ -146,9 +147,7 @@ export class DuckdbPublisher implements Publisher {
     this.catalogue.close();
   }
 
-  async #prepare(nowMs: number): Promise<void> {
-    if (!this.#orphansRemoved) await this.#removeOrphans(nowMs);
-    this.#orphansRemoved = true;
+  async #prepare(): Promise<void> {
     const segments = applyMerges(this.store.record?.segments ?? [], this.merger.merged);
     // Out of room only if merging lags by two publications: then it has to be waited for.
     if (segments.length > segmentLimits.segmentsMax - segmentTables.length - 1) await this.merger.settled();
@@ -169,6 +168,8 @@ export class DuckdbPublisher implements Publisher {
       ...merged.flatMap(({ inputs, output }) => [...inputs, output]),
     ];
     const retired = retire(before?.retired ?? [], known, kept, publishedMs);
+    // State that was lost is written again with this publication.
+    const lost = before?.lost?.filter(({ table }) => !stateTables.includes(table));
     const record: PartitionRecord = {
       isotherm: 1,
       generation: generationAfter(before),
@@ -178,12 +179,15 @@ export class DuckdbPublisher implements Publisher {
       rowDigest,
       segments,
       retired: retired.kept,
+      ...lost === undefined ? {} : { lost },
     };
     const manifest = await this.#replace(record);
     this.#manifest = manifest;
     this.merger.taken(merged.length);
     await this.store.published(record, snapshot.fresh);
     for (const { path } of retired.over) await removeFile(`${this.store.paths.published}/${path}`);
+    if (!this.#orphansRemoved) await this.#removeOrphans(publishedMs);
+    this.#orphansRemoved = true;
     this.merger.start(record);
     if (this.mergeInline) await this.merger.settled();
     return manifest;
@@ -202,7 +206,7 @@ export class DuckdbPublisher implements Publisher {
 
   /** New rows of a table as one segment, newest time first. */
   async #writeNew(table: TableShape, bounds: Bounds, snapshot: Snapshot): Promise<Segment> {
-    const rows = `FROM ${table.name} WHERE ${isNew(snapshot)}`;
+    const rows = `FROM ${table.name} WHERE ${isNew(snapshot, table)}`;
     const counting = table.newestBy === null ? `(${rows})` : newestOf(rows, table.newestBy);
     const order = table.timeColumn === null ? "version" : `${table.timeColumn} DESC, device`;
     const query = `SELECT version, ${selectList(table)} FROM ${counting} ORDER BY ${order}`;
@@ -232,7 +236,7 @@ export class DuckdbPublisher implements Publisher {
 
   async #lanesHere(snapshot: Snapshot): Promise<Lanes> {
     const result = await this.connection.stream(
-      `SELECT ${selectList(windowTable)} FROM window_rows WHERE ${isNew(snapshot)}`,
+      `SELECT ${selectList(windowTable)} FROM window_rows WHERE ${isNew(snapshot, windowTable)}`,
     );
     return lanesOf(rowDigest(await readRows(result, kindsOf(windowTable), windowTable.make)));
   }
@@ -243,6 +247,7 @@ export class DuckdbPublisher implements Publisher {
     const older = (before?.segments ?? []).filter((segment) =>
       segment.table === windowTable.name && segment.minMs! <= maxMs && segment.maxMs! >= minMs
     );
+    await this.store.guard.check(older);
     const all = readParquet([...older, windows].map((segment) => this.#absolute(segment)));
     const newer = readParquet([this.#absolute(windows)]);
     return await this.#lanes(
@@ -313,8 +318,8 @@ export class DuckdbPublisher implements Publisher {
 
 const generationAfter = (before: PartitionRecord | null) => (before?.generation ?? 0) + 1;
 
-const isNew = ({ before, version }: Snapshot) =>
-  `version > ${before?.version ?? 0} AND version <= ${version}`;
+const isNew = ({ before, version }: Snapshot, table: TableShape) =>
+  `version > ${publishedVersion(table, before)} AND version <= ${version}`;
 
 function coverOf({ before, version, position }: Snapshot, bounds: Bounds) {
   return {

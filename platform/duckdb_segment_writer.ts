@@ -2,6 +2,7 @@
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { createHash } from "node:crypto";
 import type { Bounds } from "./duckdb_bounds.ts";
+import type { SegmentGuard } from "./duckdb_damage.ts";
 import { type DataPaths, quoted } from "./duckdb_published.ts";
 import type { Segment } from "./duckdb_segments.ts";
 import type { TableShape } from "./duckdb_tables.ts";
@@ -28,7 +29,11 @@ export interface Cover {
 export class SegmentWriter {
   #fileNumber = 0;
 
-  constructor(private readonly paths: DataPaths, private readonly partition: number) {}
+  constructor(
+    private readonly paths: DataPaths,
+    private readonly partition: number,
+    private readonly guard: SegmentGuard,
+  ) {}
 
   /** Writes the rows of `query`, which are `cover.bounds.rows` or fewer. The folder is not synced: the caller does, once. */
   async write(
@@ -53,18 +58,10 @@ export class SegmentWriter {
     await syncFile(`${full}.tmp`);
     Deno.renameSync(`${full}.tmp`, full);
     const { minMs, maxMs, maxAppendMs } = bounds;
-    return {
-      path,
-      table: table.name,
-      rows,
-      bytes,
-      sha256,
-      firstVersion,
-      lastVersion,
-      minMs,
-      maxMs,
-      maxAppendMs,
-    };
+    const times = { minMs, maxMs, maxAppendMs };
+    const segment = { path, table: table.name, rows, bytes, sha256, firstVersion, lastVersion, ...times };
+    this.guard.trust(segment);
+    return segment;
   }
 }
 

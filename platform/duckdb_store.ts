@@ -19,6 +19,7 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
+import { silentTrace, type Trace } from "../core/ports/trace.ts";
 import type { PositionRow } from "../core/rows.ts";
 import {
   type Changes,
@@ -31,8 +32,10 @@ import {
 import { type Bounds, type BoundsByTable, boundsOf, joinTables, replacing, rowsOf } from "./duckdb_bounds.ts";
 import { readRows, TableWriter } from "./duckdb_columns.ts";
 import { LiveFile, readParquet } from "./duckdb_live.ts";
-import { type DataPaths, dataPaths, type PartitionRecord, readRecords } from "./duckdb_published.ts";
+import { type DataPaths, dataPaths, type PartitionRecord } from "./duckdb_published.ts";
 import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
+import { SegmentGuard, stateTables, type StoreDamaged } from "./duckdb_damage.ts";
+import { openDespiteDamage, StateDamaged } from "./duckdb_recovery.ts";
 import { storeError } from "./duckdb_errors.ts";
 import {
   bootTable,
@@ -60,6 +63,16 @@ export interface StoreOptions {
   readonly threads?: number;
   /** Bound of DuckDB's buffers in MiB (64 to 4,096). */
   readonly memoryMb?: number;
+  /**
+   * First offset that the partition's log still has, asked only when published rows are damaged: if it is 0, they are
+   * made anew from the log; without it they are named as lost. For instance
+   * `async () => (await log.reader.range(partition)).earliest`.
+   */
+  readonly earliestOffset?: () => Promise<number>;
+  /** Compares the SHA-256 of published files while others work (default), or only before rows are read from them. */
+  readonly checkInBackground?: boolean;
+  /** Told of damage and what was done about it. */
+  readonly trace?: Trace;
 }
 
 /** Published rows that are removed from the live file together: one by one it would cost a commit each publication. */
@@ -69,20 +82,25 @@ const SUPERSEDED_ROWS_MAX = 200_000;
 
 /** Opens the store of one partition; see the top of this file. Throws `StoreRefused` or `StoreUnavailable`. */
 export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
-  const paths = dataPaths(options.directory, options.partition);
+  const { directory, partition, retentionMs, threads = 1, memoryMb = 192, trace = silentTrace } = options;
+  const paths = dataPaths(directory, partition);
+  const earliestOffset = options.earliestOffset ?? null;
   try {
     await Deno.mkdir(paths.liveFolder, { recursive: true });
-    const record = (await readRecords(paths)).get(options.partition) ?? null;
-    const live = await LiveFile.open({
-      path: paths.live,
-      threads: options.threads ?? 1,
-      memoryMb: options.memoryMb ?? 192,
+    return await openDespiteDamage({ paths, partition, earliestOffset, trace }, async (record) => {
+      const live = await LiveFile.open({ path: paths.live, threads, memoryMb });
+      const store = new DuckdbStore(partition, retentionMs, paths, live, record);
+      try {
+        await store.settle();
+      } catch (error) {
+        await store.close();
+        throw error;
+      }
+      if (options.checkInBackground ?? true) store.checkInBackground(trace);
+      return store;
     });
-    const store = new DuckdbStore(options.partition, options.retentionMs, paths, live, record);
-    await store.settle();
-    return store;
   } catch (error) {
-    throw storeError(`opening the data folder ${options.directory}`, error);
+    throw storeError(`opening the data folder ${directory}`, error);
   }
 }
 
@@ -97,6 +115,9 @@ export class DuckdbStore implements Store {
     position: new TableWriter(positionTable.name, positionTable.columns, true),
   };
   readonly #lookup: Lookup;
+  /** Checks segments before anything is read from them. */
+  readonly guard: SegmentGuard;
+  #damage: StoreDamaged | null = null;
   #version = 0;
   #position: PositionRow | null = null;
   #record: PartitionRecord | null;
@@ -115,7 +136,8 @@ export class DuckdbStore implements Store {
     record: PartitionRecord | null,
   ) {
     this.#record = record;
-    this.#lookup = new Lookup(paths, () => this.#record);
+    this.guard = new SegmentGuard(paths);
+    this.#lookup = new Lookup(paths, this.guard, () => this.#record);
   }
 
   /** Number of the last committed transaction; 0 before the first. */
@@ -141,7 +163,15 @@ export class DuckdbStore implements Store {
         if (this.#version < this.#record.version) await this.#takeFromPublished(this.#record);
         else await this.#retire(this.#record.version);
       }
-      this.#unpublished = await this.#readUnpublished(this.#record?.version ?? 0);
+      this.#unpublished = await this.#readUnpublished();
+    });
+  }
+
+  /** Compares the SHA-256 of all published files; what is damaged fails every later call until the store is opened anew. */
+  checkInBackground(trace: Trace): void {
+    this.guard.checkInBackground(this.#record?.segments ?? [], (error) => {
+      this.#damage = error;
+      trace.emit("error", "store.damaged", { partition: this.partition, message: error.message });
     });
   }
 
@@ -200,6 +230,7 @@ export class DuckdbStore implements Store {
   commit(changes: Changes): Promise<void> {
     assert(changes.position.partition === this.partition, "a transaction is of the store's partition");
     return this.live.exclusive(async () => {
+      if (this.#damage !== null) throw this.#damage;
       const version = this.#version + 1;
       try {
         await this.live.transaction("committing", (writer) => this.#append(writer, changes, version));
@@ -216,6 +247,7 @@ export class DuckdbStore implements Store {
   }
 
   async close(): Promise<void> {
+    await this.guard.close();
     await this.live.exclusive(() => {
       this.live.close();
       return Promise.resolve();
@@ -250,6 +282,7 @@ export class DuckdbStore implements Store {
 
   #guarded<T>(action: string, task: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
     return this.live.exclusive(async () => {
+      if (this.#damage !== null) throw this.#damage;
       try {
         return await task(this.live.writer);
       } catch (error) {
@@ -293,8 +326,7 @@ export class DuckdbStore implements Store {
     return await readRows(result, kindsOf(table), table.make);
   }
 
-  async #readUnpublished(after: number): Promise<BoundsByTable> {
-    if (this.#version === after) return new Map();
+  async #readUnpublished(): Promise<BoundsByTable> {
     const tables = new Map<string, Bounds>();
     const bounds = async (key: string, table: TableShape, where: string) => {
       const time = table.timeColumn;
@@ -314,7 +346,10 @@ export class DuckdbStore implements Store {
       }));
       if (found !== undefined && found.rows > 0) tables.set(key, found);
     };
-    for (const table of segmentTables) await bounds(table.name, table, `version > ${after}`);
+    for (const table of segmentTables) {
+      await bounds(table.name, table, `version > ${publishedVersion(table, this.#record)}`);
+    }
+    const after = publishedVersion(windowTable, this.#record);
     await bounds(replacing, windowTable, `version > ${after} AND replaces IS NOT NULL`);
     return tables;
   }
@@ -350,12 +385,18 @@ export class DuckdbStore implements Store {
 
   /** The live file is new or older than the publication: the publication's state takes its place. */
   async #takeFromPublished(record: PartitionRecord): Promise<void> {
-    const source = (table: TableShape) =>
-      readParquet(
-        record.segments.filter((segment) => segment.table === table.name)
-          .map((segment) => `${this.paths.published}/${segment.path}`),
+    const lost = (record.lost ?? []).find(({ table }) => stateTables.includes(table));
+    if (lost !== undefined) {
+      throw new StateDamaged(
+        `${lost.rows} published rows of ${lost.table} are damaged and the live file is gone`,
       );
-    const has = (table: TableShape) => record.segments.some((segment) => segment.table === table.name);
+    }
+    const segmentsOf = (table: TableShape) =>
+      record.segments.filter((segment) => segment.table === table.name);
+    const has = (table: TableShape) => segmentsOf(table).length > 0;
+    const source = (table: TableShape) =>
+      readParquet(segmentsOf(table).map((segment) => `${this.paths.published}/${segment.path}`));
+    await this.guard.check([deviceTable, bootTable, windowTable].flatMap(segmentsOf));
     await this.live.transaction("taking over what is published", async (writer) => {
       for (const table of [...segmentTables, positionTable]) await writer.run(`DELETE FROM ${table.name}`);
       for (const table of [deviceTable, bootTable]) {
@@ -375,6 +416,16 @@ export class DuckdbStore implements Store {
     });
     await this.#readPosition();
   }
+}
+
+/**
+ * Up to which version a table's rows are published. State without any segment was damaged: it is written again whole,
+ * from the newest versions that the live file keeps.
+ */
+export function publishedVersion(table: TableShape, record: PartitionRecord | null): number {
+  if (record === null) return 0;
+  const isWhole = table.newestBy === null || record.segments.some((segment) => segment.table === table.name);
+  return isWhole ? record.version : 0;
 }
 
 const newestDevices =
