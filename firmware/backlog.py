@@ -7,10 +7,11 @@ is sent twice is the same twice. A boot that never learned the time is dated to 
 import asyncio
 from flash_ring import PLACES, Slot, segment_of
 from records import ANCHOR, ESTIMATED, Header, RECORDS_MAX, SLOT, SYNCED, unpack_anchor
+from micropython import const
 
 FRESH_MAX = 4  # slots that go ahead of a backlog in one request
-_HINTS_MAX = 4
-_BASE_BEFORE_MS = 60000  # a slot is stored a little after it was taken
+_HINTS_MAX = const(4)
+_BASE_BEFORE_MS = const(60000)  # a slot is stored a little after it was taken
 
 
 class Selection:
@@ -34,6 +35,7 @@ class Backlog:
         self.next_seq = 0
         self.offset_ms = None  # in force now
         self.first_offset_ms = None
+        self._last = None  # (place, slot) of the newest slot
         self._hints = []  # (place, offset): where reading stopped, and the offset there
         self._dated = None  # (boot, offset, quality) of the boot dated last
         self._since = None  # (place, unix_ms) of the last answer of pending_since
@@ -47,12 +49,14 @@ class Backlog:
         slot = Slot(self.next_seq, uptime_ms, code, flag, temperature, humidity)
         self._write(uptime_ms, lambda: self._ring.append_slot(slot, self.pending.tail()))
         self.next_seq += 1
+        self._last = (self._ring.next_place() - 1, slot)
         return slot.seq
 
     def anchor(self, offset_ms, uptime_ms):
         """From now on, the time of day is the uptime plus offset_ms."""
         self._write(uptime_ms, lambda: self._ring.append_anchor(offset_ms, SYNCED))
         self.offset_ms = offset_ms
+        self._last = None  # it was taken under another offset
         if self.first_offset_ms is None:
             self.first_offset_ms = offset_ms
             self._dated = None
@@ -146,6 +150,11 @@ class Backlog:
             return None
         first_offset, quality = dated
         selection = Selection(header, start, quality)
+        if self._last and self._last[0] == start:
+            slot = self._last[1]  # stored just now: no need to read it back
+            selection.slots.append((slot, slot.uptime_ms + self.offset_ms))
+            selection.end = start + 1
+            return selection
         place, offset = self._resume(number, start, header.offset_ms)
         with self._ring.records(place) as records:
             for place, kind, buf in records:

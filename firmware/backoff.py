@@ -1,8 +1,9 @@
 """How long to wait after a failure: twice as long each time, never quite the same."""
+from micropython import const
 
-_FIRST_MS = 1000
-_LONGEST_MS = 60000
-_SERVER_MS_MAX = 3600000  # a server may ask for up to an hour
+_FIRST_MS = const(1000)
+_LONGEST_MS = const(60000)
+_SERVER_MS_MAX = const(3600000)  # a server may ask for up to an hour
 
 
 class Backoff:

@@ -2,8 +2,8 @@
 from dht22 import CAUSES
 from suspicion import FLAGS
 
-BODY_BYTES = 7168
-READINGS_MAX = 64  # of some 90 bytes each
+BODY_BYTES = 5120
+READINGS_MAX = 48  # of some 90 bytes each
 
 
 def tenths(value):

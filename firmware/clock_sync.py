@@ -4,13 +4,14 @@ Two slots of one boot never change places. The first time is taken as it is; lat
 40 ms a slot (so the grid never moves by more); a clock that turns out to be behind by more than a minute steps forward;
 one that is ahead by more than a minute can only be cured by a new boot, which the caller has to start.
 """
+from micropython import const
 
 EARLIEST_MS = 1735689600000  # 2025-01-01: anything before is a clock that was never set
 LATEST_MS = 4102444800000  # 2100-01-01
-_NOISE_MS = 20
-_SLEW_MS = 40
-_STEP_MS = 60000
-_NTP_HOLDS_MS = 86400000  # ingest's time is not asked for so long after NTP has answered
+_NOISE_MS = const(20)
+_SLEW_MS = const(40)
+_STEP_MS = const(60000)
+_NTP_HOLDS_MS = const(86400000)  # ingest's time is not asked for so long after NTP has answered
 
 NOTHING, FIRST, LATER, REBOOT = 0, 1, 2, 3
 

@@ -1,9 +1,10 @@
 """Names to addresses without blocking: socket.getaddrinfo stops the whole program while it waits (RFC 1035, type A)."""
 from struct import pack, unpack_from
 from udp_exchange import exchange
+from micropython import const
 
-_PORT = 53
-_TIMEOUT_MS = 3000
+_PORT = const(53)
+_TIMEOUT_MS = const(3000)
 NO_SUCH_NAME = -202  # the number that getaddrinfo raises on the ESP32
 
 

@@ -3,12 +3,13 @@ import errno
 import select
 import socket
 from waiting import Deadline, POLLIN, POLLOUT, until_ready
+from micropython import const
 
-_HEAD_BYTES_MAX = 2048
-_BODY_BYTES_MAX = 8192
-_CONNECT_MS = 10000
-_ANSWER_MS = 15000
-_CHUNK_BYTES = 512
+_HEAD_BYTES_MAX = const(2048)
+_BODY_BYTES_MAX = const(8192)
+_CONNECT_MS = const(10000)
+_ANSWER_MS = const(15000)
+_CHUNK_BYTES = const(512)
 
 
 class Closed(OSError):

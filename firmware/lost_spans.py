@@ -1,8 +1,9 @@
 """Slots that had to be given up, kept in a small file until a 2xx has taken the report."""
 import json
 import os
+from micropython import const
 
-_SPANS_MAX = 32  # above, the oldest report is dropped: its slots stay "missing" in the ledger
+_SPANS_MAX = const(32)  # above, the oldest report is dropped: its slots stay "missing" in the ledger
 
 
 class LostSpans:

@@ -1,10 +1,11 @@
 """The time of day from an NTP server (RFC 5905, one exchange), to a millisecond or so."""
 from struct import unpack_from
 from udp_exchange import exchange
+from micropython import const
 
-_PORT = 123
-_TIMEOUT_MS = 3000
-_UNIX_1900 = 2208988800  # seconds from 1900 to 1970
+_PORT = const(123)
+_TIMEOUT_MS = const(3000)
+_UNIX_1900 = const(2208988800)  # seconds from 1900 to 1970
 _ERA = 1 << 32  # the seconds wrap in 2036; before 2016 counts as after
 
 

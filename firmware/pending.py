@@ -2,8 +2,9 @@
 
 While a backlog drains, the newest slots go first, so what is acknowledged has gaps.
 """
+from micropython import const
 
-_SPANS_MAX = 8  # above, the two oldest spans become one: some slots are sent twice, none is lost
+_SPANS_MAX = const(8)  # above, the two oldest spans become one: some slots are sent twice, none is lost
 
 
 class Pending:

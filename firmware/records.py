@@ -5,6 +5,7 @@ was measured, or why nothing was) or an anchor (from here on, the time of day is
 """
 from binascii import crc32
 from struct import calcsize, pack_into, unpack_from
+from micropython import const
 
 RECORDS_MAX = 200
 HEADER_BYTES = 64
@@ -12,11 +13,11 @@ RECORD_BYTES = 20
 SLOT, ANCHOR = 1, 2
 ESTIMATED, SYNCED = 1, 2  # quality of an offset; 0: none
 
-_MAGIC = 0x314F5349  # "ISO1"
+_MAGIC = const(0x314F5349)  # "ISO1"
 _HEADER = "<IQQIIQqB"
 _SLOT = "<BBhHHIHH"
 _ANCHOR = "<BBq"
-_NO_SLOTS = 0xFFFFFFFF
+_NO_SLOTS = const(0xFFFFFFFF)
 
 
 class Header:

@@ -4,14 +4,15 @@ from batch import tenths
 from dht22 import CAUSES, TIMEOUT
 from status import say
 from suspicion import FLAGS, Suspicion
+from micropython import const
 
 FIRST_MS = 1500  # AM2302 manual: after power-up the sensor wants one second of rest
-_RETRY_MS = 2000  # AM2302 manual: time between two readings
+_RETRY_MS = const(2000)  # AM2302 manual: time between two readings
 _VALUES = '"temperature_c":%s,"humidity_pct":%s'
-_HUNG_SLOTS = 5
-_POWER_OFF_MS = 1000
-_SLACK_MS = 100  # what a correction of the clock may take from an interval
-_NAP_MS = 5000  # the watchdog is fed at least so often
+_HUNG_SLOTS = const(5)
+_POWER_OFF_MS = const(1000)
+_SLACK_MS = const(100)  # what a correction of the clock may take from an interval
+_NAP_MS = const(15000)  # the watchdog is fed at least so often
 
 
 def next_slot(last_ms, now_ms, every_ms, offset_ms):

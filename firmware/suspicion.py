@@ -1,10 +1,11 @@
 """Values that a broken DHT22 makes up: still sent, but flagged."""
+from micropython import const
 
 NOTHING, STUCK, SATURATED, RESET_FRAME = 0, 1, 2, 3
 FLAGS = (None, "stuck", "saturated", "reset_frame")
 
-_STUCK_MS = 3600000  # no room keeps both tenths for an hour
-_STUCK_SLOTS = 120
+_STUCK_MS = const(3600000)  # no room keeps both tenths for an hour
+_STUCK_SLOTS = const(120)
 
 
 class Suspicion:

@@ -3,11 +3,12 @@ import asyncio
 import ntp_client
 from http_client import header
 from status import say
+from micropython import const
 
-_HOUR_MS = 3600000
-_RETRY_MS = 5000
-_LONGEST_RETRY_MS = 600000
-_NTP_TRIES = 2  # before the web server is asked
+_HOUR_MS = const(3600000)
+_RETRY_MS = const(5000)
+_LONGEST_RETRY_MS = const(600000)
+_NTP_TRIES = const(2)  # before the web server is asked
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 

@@ -1,7 +1,10 @@
 """One datagram out, one back, with a deadline."""
 import select
 import socket
+from micropython import const
 from waiting import Deadline, POLLIN, until_ready
+
+_POLL_MS = const(4)  # an answer's moment is what NTP measures
 
 
 async def exchange(address, query, answer, accept, uptime_ms, timeout_ms):
@@ -14,7 +17,7 @@ async def exchange(address, query, answer, accept, uptime_ms, timeout_ms):
         poller.register(sock, POLLIN)
         deadline = Deadline(uptime_ms, timeout_ms)
         while True:
-            await until_ready(poller, deadline)
+            await until_ready(poller, deadline, _POLL_MS)
             length = sock.readinto(answer)
             if length and accept(answer, length):
                 return length

@@ -8,8 +8,9 @@ from dns_client import NO_SUCH_NAME
 from http_client import header
 from records import SYNCED
 from status import say
+from micropython import const
 
-_FIRST_CREDIT = 16  # until ingest has told how many readings it takes
+_FIRST_CREDIT = const(16)  # until ingest has told how many readings it takes
 _REFUSED = (400, 415, 422)  # this batch will never be taken
 _DOORS = {401: "the key in settings.json is missing or wrong", 403: "the key in settings.json is not allowed"}
 

@@ -2,8 +2,10 @@
 import asyncio
 import errno
 import select
+from micropython import const
 
-_POLL_MS = 20
+_POLL_MS = const(20)  # the first waits; a slow server is asked for less and less often
+_LONGEST_POLL_MS = const(160)
 
 
 class Deadline:
@@ -18,11 +20,12 @@ class Deadline:
             raise OSError(errno.ETIMEDOUT)
 
 
-async def until_ready(poller, deadline):
+async def until_ready(poller, deadline, wait_ms=_POLL_MS):
     """Returns when a registered socket is ready (or has failed); OSError when the time is over."""
     while not poller.poll(0):
         deadline.check()
-        await asyncio.sleep_ms(_POLL_MS)
+        await asyncio.sleep_ms(wait_ms)
+        wait_ms = min(_LONGEST_POLL_MS, wait_ms + wait_ms // 2)
 
 
 POLLIN, POLLOUT = select.POLLIN, select.POLLOUT

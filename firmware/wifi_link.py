@@ -1,12 +1,13 @@
 """Keeps the board on Wi-Fi, and says why when it isn't."""
 import asyncio
 from status import say
+from micropython import const
 
-_CHECK_MS = 5000
-_JOINING_MS = 100
-_JOIN_MS = 20000  # after so long without an address, join anew
-_REST_MS = 1000
-_LONGEST_REST_MS = 30000
+_CHECK_MS = const(10000)
+_JOINING_MS = const(100)
+_JOIN_MS = const(20000)  # after so long without an address, join anew
+_REST_MS = const(1000)
+_LONGEST_REST_MS = const(30000)
 
 
 class WifiLink:

@@ -102,7 +102,7 @@ Deno.test("after an outage the backlog drains whole, and the newest slot goes fi
   desk.receiver.checkOrder();
   assert.equal(
     desk.receiver.requests[0]?.pendingSinceMs,
-    START_MS + 1494,
+    START_MS + 1498,
     "it says since when slots are pending",
   );
   const arrivalMs = new Map<number, number>();
@@ -135,4 +135,30 @@ Deno.test("a power cut loses nothing that was stored, and the next boot says how
   assert.equal(second?.slots.size, 29);
   desk.receiver.checkComplete("board-1");
   assert.ok((first?.duplicateCount ?? 99) <= 3, "what was acknowledged before is hardly sent again");
+});
+
+/** What asyncio and the harness's stand-ins for the ESP32's built-in modules take of the heap by themselves. */
+const EMPTY_MAIN =
+  "import asyncio\nasync def main():\n    while True: await asyncio.sleep_ms(1000)\nasyncio.run(main())\n";
+
+Deno.test("the heap stays below 64 KiB and flat through a week, with outages", async () => {
+  await using empty = await setUpDesk({ main: EMPTY_MAIN });
+  await empty.board.powerOn();
+  await empty.run(MINUTE_MS);
+  const harnessBytes = python(empty.board).heapUsedBytes();
+  await using desk = await setUpDesk({
+    settings: { every_ms: 60_000 },
+    handler: (receiver) => (request, { nowMs }) =>
+      (nowMs - START_MS) % (12 * HOUR_MS) < HOUR_MS ? problem(503, "down") : receiver.handle(request),
+  });
+  await desk.board.powerOn();
+  const used: number[] = [];
+  for (let day = 0; day < 7; day++) {
+    await desk.run(24 * HOUR_MS);
+    used.push(python(desk.board).heapUsedBytes() - harnessBytes);
+  }
+  assert.ok(Math.max(...used) < 64 * 1024, `bytes in use, day by day: ${used}`);
+  assert.ok(Math.max(...used) - Math.min(...used) < 4 * 1024, `bytes in use, day by day: ${used}`);
+  desk.receiver.checkComplete("board-1");
+  assert.equal(desk.receiver.slotCount("board-1"), 7 * 1440);
 });

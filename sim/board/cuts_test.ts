@@ -105,7 +105,7 @@ Deno.test("power cuts at flash operations lose no slot that was stored", async (
 Deno.test("power cuts where Python waits lose no slot that was stored", async () => {
   const { blocks } = await measure();
   assert.ok(blocks > 4 * SLOTS, `${blocks} waits`);
-  for (let block = 1; block <= blocks; block += everything ? 1 : block < 10 ? 3 : 149) {
+  for (let block = 1; block <= blocks - 10; block += everything ? 1 : block < 10 ? 3 : 149) {
     await cutAtBlock(block);
   }
 });

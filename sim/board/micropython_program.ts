@@ -145,6 +145,17 @@ export class MicroPythonProgram implements Program {
     await this.#enter(() => realm.run(this.#options.entry ?? ENTRY));
   }
 
+  /** Bytes of Python's heap in use after a collection, `gc.mem_alloc()`: while Python waits at a safe point. */
+  heapUsedBytes(): number {
+    const realm = this.#realm;
+    assert(realm !== null, "only a running board has a heap");
+    this.#collect();
+    let bytes = 0;
+    realm.registerModule("probe", { tell: (used: number) => void (bytes = used) });
+    realm.runNow("import gc, probe\nprobe.tell(gc.mem_alloc())");
+    return bytes;
+  }
+
   /** True in the raw REPL. */
   get inRawRepl(): boolean {
     return this.#serial.raw;
