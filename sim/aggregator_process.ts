@@ -14,8 +14,7 @@ import { noMetrics } from "../core/ports/metrics.ts";
 import type { Publisher } from "../core/ports/publisher.ts";
 import { type Changes, type Store, StoreUnavailable } from "../core/ports/store.ts";
 import type { Trace } from "../core/ports/trace.ts";
-import { openPublisher } from "../platform/duckdb_publisher.ts";
-import { openStore } from "../platform/duckdb_store.ts";
+import type { Disk } from "./disk.ts";
 import type { SimLog, SimLogEnds } from "./log.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Gate } from "./turn.ts";
@@ -30,8 +29,6 @@ export interface AggregatorWorld {
   readonly publishEveryMs: number;
   readonly readWaitMs: number;
   readonly recordsPerCommitMax: number;
-  /** Rows are published for readers outside; default true. */
-  readonly publishes?: boolean;
   /** A process has ended by itself, with this sentence: a supervisor or a person has to act. */
   readonly onExit: (worker: number, sentence: string) => void;
   /** Told of each transaction that was kept. */
@@ -50,7 +47,7 @@ type Handle = { close(): Promise<void> };
 /** One worker: it is started, dies or stops, and is started again over the same files. */
 export class AggregatorProcess {
   readonly worker: number;
-  readonly directory: string;
+  readonly disk: Disk;
   /** Starts so far. */
   life = 0;
   /** Commits that are refused from now on: the disk is full. */
@@ -58,10 +55,10 @@ export class AggregatorProcess {
   readonly #world: AggregatorWorld;
   #process: Life | null = null;
 
-  constructor(world: AggregatorWorld, worker: number, directory: string) {
+  constructor(world: AggregatorWorld, worker: number, disk: Disk) {
     this.#world = world;
     this.worker = worker;
-    this.directory = directory;
+    this.disk = disk;
   }
 
   get isRunning(): boolean {
@@ -180,16 +177,10 @@ class Life {
 
   async kill(): Promise<void> {
     this.#die();
-    const { directory } = this.#owner;
-    await this.#world.gate.run(async () => {
-      const left = `${directory}.left`;
-      const exists = await isFolder(directory);
-      if (exists) await copyFolder(directory, left);
+    const close = async () => {
       for (const handle of this.#handles) await handle.close().catch(() => {});
-      if (!exists) return;
-      await Deno.remove(directory, { recursive: true });
-      await Deno.rename(left, directory);
-    });
+    };
+    await this.#world.gate.run(() => this.#owner.disk.die(close));
   }
 
   /** What ended it, if it was a mistake of ours and not the world. */
@@ -239,16 +230,12 @@ class Life {
   }
 
   async #open(partition: number): Promise<{ store: Store; publisher: Publisher | null }> {
-    const { gate, judge, publishes = true, onCommit } = this.#world;
-    const { directory, worker } = this.#owner;
-    const { retentionMs } = judge;
+    const { gate, onCommit } = this.#world;
+    const { disk, worker } = this.#owner;
     return await this.#call(() =>
       gate.run(async () => {
-        const store = await openStore({ directory, partition, retentionMs, memoryMb: 64 });
-        this.#handles.push(store);
-        const publisher = publishes ? await openPublisher(store, { mergeInline: true }) : null;
-        // Closed in the order in which a process closes them.
-        if (publisher !== null) this.#handles.splice(-1, 0, publisher);
+        const { store, publisher } = await disk.open(partition);
+        this.#handles.push(publisher, store);
         const forget = (handle: Handle) => this.#handles.splice(this.#handles.indexOf(handle), 1);
         return {
           store: {
@@ -274,7 +261,7 @@ class Life {
                 })
               ),
           },
-          publisher: publisher === null ? null : {
+          publisher: {
             publish: (open, publishedMs) =>
               this.#call(() => gate.run(() => publisher.publish(open, publishedMs))),
             close: () =>
@@ -288,22 +275,5 @@ class Life {
         };
       })
     );
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isDirectory;
-  } catch {
-    return false;
-  }
-}
-
-async function copyFolder(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const entry of Deno.readDir(from)) {
-    const [source, target] = [`${from}/${entry.name}`, `${to}/${entry.name}`];
-    if (entry.isDirectory) await copyFolder(source, target);
-    else await Deno.copyFile(source, target);
   }
 }

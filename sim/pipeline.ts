@@ -22,15 +22,16 @@ import { noLogFaults, SimLog, type SimLogEnds, type SimLogFaultName } from "./lo
 import { ModelBoard, type PostOutcome } from "./model_board.ts";
 import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
 import { judgeWorld, type WorldSample } from "./oracle_world.ts";
-import { type Published, readPublished } from "./published.ts";
+import { type Disk, duckdbDisk, memoryDisk } from "./disk.ts";
+import type { Published } from "./published.ts";
 import { seededRandom } from "./random.ts";
 import { type Incident, type IncidentKind, judgeOf, type Scenario } from "./scenario.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Gate, withTurns } from "./turn.ts";
 
 export interface RunOptions {
-  /** Where the data folders go; removed afterwards. */
-  readonly directory: string;
+  /** Where the data folders go, real DuckDB files; null: rows are kept in memory. */
+  readonly directory: string | null;
   readonly trace?: Trace;
   /** Told of the virtual time now and then. */
   readonly onProgress?: (nowMs: number) => void;
@@ -134,7 +135,7 @@ class Pipeline {
     };
     this.workers = Array.from(
       { length: scenario.workers },
-      (_, i) => new AggregatorProcess(world, i, `${options.directory}/worker-${i}`),
+      (_, i) => new AggregatorProcess(world, i, diskOf(options.directory, i, world.judge.retentionMs)),
     );
     this.#ingests = Array.from({ length: scenario.ingests }, () => null);
   }
@@ -488,7 +489,7 @@ class Pipeline {
 
   async #moveAway(process: AggregatorProcess): Promise<void> {
     this.#count("a damaged folder was moved away");
-    await this.gate.run(() => Deno.remove(process.directory, { recursive: true }).catch(() => {}));
+    await this.gate.run(() => process.disk.clear());
   }
 
   #startWorker(process: AggregatorProcess): void {
@@ -513,10 +514,9 @@ class Pipeline {
     const process = this.workers[worker % this.workers.length]!;
     if (!process.isRunning) return;
     await process.kill();
-    const name = kind === "wal_truncated" ? "live.duckdb.wal" : "live.duckdb";
+    const file = kind === "wal_truncated" ? "wal" : "live";
     for (let partition = 0; partition < this.log.partitions; partition++) {
-      const path = `${process.directory}/partitions/${partition}/${name}`;
-      if (await cutInHalf(path)) this.#happened(kind);
+      if (await this.gate.run(() => process.disk.cut(partition, file))) this.#happened(kind);
     }
     this.#later(forMs, () => this.#startWorker(process));
   }
@@ -636,7 +636,7 @@ class Pipeline {
   async #newestPublication(partition: number): Promise<Published | null> {
     let newest: Published | null = null;
     for (const worker of this.workers) {
-      const found = await this.gate.run(() => readPublished(worker.directory, partition));
+      const found = await this.gate.run(() => worker.disk.published(partition));
       if (found !== null && (newest === null || found.position.epoch > newest.position.epoch)) newest = found;
     }
     return newest;
@@ -731,18 +731,8 @@ function answerOf(response: Response, text: string): PostOutcome {
   return { kind: "answer", status: response.status, retryAfterMs, credit };
 }
 
-/** Cuts a file; false if there is none worth cutting. */
-async function cutInHalf(path: string): Promise<boolean> {
-  try {
-    const { size } = await Deno.stat(path);
-    if (size < 16) return false;
-    await Deno.truncate(path, size >> 1);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-}
+const diskOf = (directory: string | null, worker: number, retentionMs: number): Disk =>
+  directory === null ? memoryDisk() : duckdbDisk(`${directory}/worker-${worker}`, retentionMs);
 
 /** What a file that was cut is refused with; other sentences would tell of a bug. */
 const isDamage = (sentence: string): boolean =>

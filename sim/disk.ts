@@ -1,0 +1,134 @@
+/**
+ * One worker's data folder: real DuckDB files, or rows in memory where thousands of runs matter more than SQL. Both
+ * outlive the process; what a process that dies leaves behind is what it had committed.
+ */
+import type { Manifest } from "../core/manifest.ts";
+import type { Publisher } from "../core/ports/publisher.ts";
+import type { Store } from "../core/ports/store.ts";
+import type { WindowRow } from "../core/rows.ts";
+import { MemoryDisk } from "../core/testing/memory_store.ts";
+import { openPublisher } from "../platform/duckdb_publisher.ts";
+import { openStore } from "../platform/duckdb_store.ts";
+import { type Published, readPublished } from "./published.ts";
+
+export interface OpenPartition {
+  readonly store: Store;
+  readonly publisher: Publisher;
+}
+
+export interface Disk {
+  open(partition: number): Promise<OpenPartition>;
+  /** The process dies: `close` lets go of its handles, and the files are as they were before. */
+  die(close: () => Promise<void>): Promise<void>;
+  /** Somebody moves the folder away. */
+  clear(): Promise<void>;
+  /** Cuts a partition's file in half; false if there is nothing to cut. */
+  cut(partition: number, file: "live" | "wal"): Promise<boolean>;
+  /** The newest publication, null if there is none. */
+  published(partition: number): Promise<Published | null>;
+}
+
+/** Real files in `directory`. */
+export function duckdbDisk(directory: string, retentionMs: number): Disk {
+  return {
+    async open(partition) {
+      const store = await openStore({ directory, partition, retentionMs, memoryMb: 64 });
+      return { store, publisher: await openPublisher(store, { mergeInline: true }) };
+    },
+    async die(close) {
+      const left = `${directory}.left`;
+      const exists = await isFolder(directory);
+      // Closing tidies up, dying doesn't: the files are put aside before and put back after.
+      if (exists) await copyFolder(directory, left);
+      await close();
+      if (!exists) return;
+      await Deno.remove(directory, { recursive: true });
+      await Deno.rename(left, directory);
+    },
+    async clear() {
+      if (await isFolder(directory)) await Deno.remove(directory, { recursive: true });
+    },
+    cut: (partition, file) =>
+      cutInHalf(`${directory}/partitions/${partition}/live.duckdb${file === "wal" ? ".wal" : ""}`),
+    published: (partition) => readPublished(directory, partition),
+  };
+}
+
+/** Rows in memory. */
+export function memoryDisk(): Disk {
+  const disks = new Map<number, MemoryDisk>();
+  const published = new Map<number, Published>();
+  const diskOf = (partition: number): MemoryDisk => {
+    const disk = disks.get(partition) ?? new MemoryDisk();
+    disks.set(partition, disk);
+    return disk;
+  };
+  const publisherOf = (disk: MemoryDisk, partition: number): Publisher => ({
+    publish: (open, publishedMs) => {
+      published.set(partition, snapshot(disk, open));
+      const manifest: Manifest = { isotherm: 1, generation: 1, publishedMs, configHash: "", partitions: [] };
+      return Promise.resolve(manifest);
+    },
+    close: () => Promise.resolve(),
+  });
+  return {
+    open(partition) {
+      const disk = diskOf(partition);
+      return Promise.resolve({ store: disk.open(partition), publisher: publisherOf(disk, partition) });
+    },
+    die: (close) => close(),
+    clear() {
+      disks.clear();
+      published.clear();
+      return Promise.resolve();
+    },
+    cut: () => Promise.resolve(false),
+    published: (partition) => Promise.resolve(published.get(partition) ?? null),
+  };
+}
+
+function snapshot(disk: MemoryDisk, open: readonly WindowRow[]): Published {
+  if (disk.position === null) throw new Error("a store is published after its first transaction");
+  return {
+    position: disk.position,
+    rowDigest: "",
+    readings: [...disk.readings],
+    quarantined: [...disk.quarantined],
+    released: [...disk.released],
+    windows: [...disk.windows.values()],
+    open: [...open],
+    devices: [...disk.devices.values()],
+    boots: [...disk.boots.values()],
+  };
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const entry of Deno.readDir(from)) {
+    const [source, target] = [`${from}/${entry.name}`, `${to}/${entry.name}`];
+    if (entry.isDirectory) await copyFolder(source, target);
+    else await Deno.copyFile(source, target);
+  }
+}
+
+/** False if there is no file worth cutting. */
+async function cutInHalf(path: string): Promise<boolean> {
+  try {
+    const { size } = await Deno.stat(path);
+    if (size < 16) return false;
+    await Deno.truncate(path, size >> 1);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
