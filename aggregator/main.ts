@@ -37,7 +37,14 @@ await runService({
       live,
       openPartition: async (partition) => {
         const { retentionMs } = defaultConfig;
-        const store = await openStore({ directory: settings.data, partition, retentionMs });
+        const earliestOffset = async () => (await log.reader.range(partition)).earliest;
+        const store = await openStore({
+          directory: settings.data,
+          partition,
+          retentionMs,
+          earliestOffset,
+          trace,
+        });
         return { store, publisher: await openPublisher(store) };
       },
     }, config);
