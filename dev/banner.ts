@@ -7,6 +7,7 @@ export interface Started {
   /** Absolute path of the data folder. */
   readonly data: string;
   readonly url: string;
+  readonly dashboardUrl: string;
   /** Address for a board on the desk; null unless the local network is served. */
   readonly lanUrl: string | null;
   readonly key: string | null;
@@ -24,6 +25,7 @@ export function bannerLines(started: Started): string[] {
   const lines = [
     `  log         ${options.log ?? `embedded: ${data}/log.sqlite`}`,
     `  ingest      ${url}/v1/readings`,
+    `  dashboard   ${started.dashboardUrl}`,
     "  aggregator  in this process: windows of 1 min, 1 h and 1 day",
     `  boards      ${boardsText(started)}`,
     `  data        ${data}`,

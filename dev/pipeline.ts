@@ -25,6 +25,7 @@ import { lanAddress, withOperations } from "../platform/service.ts";
 import { serveHttp } from "../platform/service_http.ts";
 import { bannerLines } from "./banner.ts";
 import { startBoards } from "./boards.ts";
+import { startDashboard } from "./dashboard.ts";
 import type { DevOptions } from "./options.ts";
 
 /** Boards of a new data folder start so far back, so that the first look shows closed windows at once. */
@@ -34,6 +35,8 @@ const publishEveryMs = 1_000;
 /** One process reads all partitions, so more would only cost. */
 const partitions = 1;
 const requestsMs = 500;
+/** The dashboard's port is ingest's and so many: 8088, as that of the service alone. */
+const dashboardPortAhead = 2;
 
 export interface PipelinePorts {
   readonly clock: Clock;
@@ -95,6 +98,8 @@ async function start(
         directory: data,
         partition,
         retentionMs: defaultAggregatorConfig.judge.retentionMs,
+        earliestOffset: async () => (await log.reader.range(partition)).earliest,
+        trace,
       });
       const publisher = await openPublisher(store);
       return { store: watched(store, ports.committed, () => publisher.close()), publisher };
@@ -141,6 +146,20 @@ async function start(
     await ingest.stop();
   });
 
+  const dashboard = await startDashboard({
+    data,
+    port: options.port === 0 ? 0 : server.port + dashboardPortAhead,
+    lan: options.lan,
+    key,
+    ingestUrl: server.url,
+    ask: (request) => endpoints.handle(request),
+    bench: null,
+    clock,
+    random,
+    trace,
+  });
+  defer(() => dashboard.stop());
+
   const historyMs = options.historyMs ?? (isNew ? firstHistoryMs : 0);
   const boards = await startBoards({
     devices: options.devices,
@@ -156,6 +175,7 @@ async function start(
     options,
     data,
     url: server.url,
+    dashboardUrl: dashboard.url,
     lanUrl: options.lan ? `http://${lanAddress() ?? "0.0.0.0"}:${server.port}` : null,
     key,
     boards: boards.names,

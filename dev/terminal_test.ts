@@ -144,6 +144,7 @@ const started = (args: string[], more: Partial<Started> = {}): string => {
     options: parsed.options,
     data: "/house/data",
     url: "http://127.0.0.1:8086",
+    dashboardUrl: "http://127.0.0.1:8088/",
     lanUrl: null,
     key: null,
     boards: ["desk-1"],
@@ -158,6 +159,7 @@ Deno.test("the banner says what runs and where, and what to try", () => {
     started([]),
     `  log         embedded: /house/data/log.sqlite
   ingest      http://127.0.0.1:8086/v1/readings
+  dashboard   http://127.0.0.1:8088/
   aggregator  in this process: windows of 1 min, 1 h and 1 day
   boards      desk-1: simulated ESP32 with a DHT22, running the project's MicroPython firmware, starting 10m back
   data        /house/data

@@ -142,6 +142,10 @@ export function createQueryProcesses(options: QueryProcessOptions): SqlRunner {
 
 const refused = (message: string): SqlEvent => ({ kind: "error", message });
 
+/** What Deno needs to find its cache; nothing of ours, keys above all. */
+const environment = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
+  .map((name) => `\${${name}:+"${name}=$${name}"}`).join(" ");
+
 /** Starts a process that waits for its request; one that writes a file may let it grow to 2 GB. */
 function start(writesFile: boolean): Child {
   const script = new URL("./query_child.ts", import.meta.url);
@@ -162,24 +166,11 @@ function start(writesFile: boolean): Child {
     writesFile ? 4_194_304 : 0
   }; ulimit -t 120`;
   return new Deno.Command("sh", {
-    args: ["-c", `${limits}; exec "$0" "$@"`, Deno.execPath(), ...args],
+    args: ["-c", `${limits}; exec env -i ${environment} "$0" "$@"`, Deno.execPath(), ...args],
     stdin: "piped",
     stdout: "piped",
     stderr: "null",
-    clearEnv: true,
-    env: environment(),
   }).spawn();
-}
-
-/** What Deno needs to find its cache; nothing of ours, keys above all. */
-function environment(): Record<string, string> {
-  const names = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
-  return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = Deno.env.get(name);
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
 }
 
 async function* eventsOf(
