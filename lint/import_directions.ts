@@ -19,7 +19,6 @@ const directions: Readonly<Record<string, Directions>> = {
   ingest: service,
   aggregator: service,
   dashboard: service,
-  sql: service,
   import: { ...service, all: ["core", "ingest"] }, // a client of ingest, and with its own words
   sql: service,
   firmware: { all: ["core"], test: ["sim"] },
