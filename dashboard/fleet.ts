@@ -3,8 +3,9 @@ import type { PublishedRows } from "../core/ports/published.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Younger data has its trend by the minute. */
-const YOUNG_MS = 3 * HOUR_MS;
+const MINUTE_MS = 60_000;
+/** Above so many devices a trend by the hour has to do: windows of a minute are 60 times as many. */
+const FINE_TRENDS_MAX = 300;
 
 /** Columns of equal length; times are Unix ms, values °C and %. */
 export interface Fleet {
@@ -46,17 +47,15 @@ export async function fleetOf(rows: PublishedRows): Promise<Fleet | null> {
   const extent = await rows.query(
     `SELECT (SELECT epoch_ms(max(append_time)) FROM log_position),
        (SELECT epoch_ms(min(first_event_time)) FROM ledger_slots),
-       (SELECT epoch_ms(min(first_heard)) FROM devices)`,
+       (SELECT epoch_ms(min(first_heard)) FROM devices),
+       (SELECT count(*) FROM devices)`,
   );
   if (extent === null) return null;
-  const [logValue, firstEvent, firstHeard] = extent[0] as (number | null)[];
+  const [logValue, firstEvent, firstHeard, deviceCount] = extent[0] as (number | null)[];
   const logMs = logValue ?? 0;
   const firstMs = Math.min(firstEvent ?? logMs, firstHeard ?? logMs);
-  const isYoung = logMs - firstMs < YOUNG_MS;
-  const stepMs = isYoung ? 60_000 : HOUR_MS;
-  const count = isYoung ? 60 : 25;
-  const fromMs = Math.floor(logMs / stepMs) * stepMs - (count - 1) * stepMs;
-  const size = isYoung ? "1m" : "1h";
+  const trend = trendOf(logMs, logMs - firstMs, Number(deviceCount));
+  const { fromMs, stepMs } = trend;
   const devices = await rows.query(
     `WITH log AS (SELECT make_timestamp_ms(?::BIGINT) AS log_time),
      hours AS (
@@ -66,12 +65,14 @@ export async function fleetOf(rows: PublishedRows): Promise<Fleet | null> {
        WHERE window_size = '1h' AND window_start > log_time - INTERVAL 24 HOUR AND window_start <= log_time + INTERVAL 1 HOUR
        GROUP BY device
      ), trends AS (
-       SELECT device, string_agg(slot || ':' || round(mean * 10)::INTEGER, ' ' ORDER BY slot) AS trend
+       SELECT device, string_agg(slot || ':' || round(mean / 100)::INTEGER, ' ' ORDER BY slot) AS trend
        FROM (
-         SELECT device, (epoch_ms(window_start) - ?::BIGINT) // ?::BIGINT AS slot, temperature_c_mean AS mean
+         SELECT device, (epoch_ms(window_start) - ?::BIGINT) // ?::BIGINT AS slot,
+           sum(temperature_milli_c_sum) / sum(temperature_c_count) AS mean
          FROM windows_live
-         WHERE window_size = '${size}' AND window_start >= make_timestamp_ms(?::BIGINT) AND temperature_c_mean IS NOT NULL
-       ) WHERE slot < ${count} GROUP BY device
+         WHERE window_size = '${trend.size}' AND window_start >= make_timestamp_ms(?::BIGINT) AND temperature_c_count > 0
+         GROUP BY device, slot
+       ) WHERE slot < ${trend.count} GROUP BY device
      ), newest AS (
        SELECT device, arg_max(readings, window_start) AS readings, arg_max(sensor_faults, window_start) AS faults
        FROM windows_live, log
@@ -97,10 +98,21 @@ export async function fleetOf(rows: PublishedRows): Promise<Fleet | null> {
   );
   return {
     logMs,
-    trend: { fromMs, stepMs, count },
+    trend: { fromMs, stepMs, count: trend.count },
     columns: fleetColumns,
     devices: devices ?? [],
   };
 }
 
-export { DAY_MS as fleetSpanMs };
+/** The span of the trends follows the age of the data, up to a day, so that a new pipeline has one to show as well. */
+function trendOf(logMs: number, ageMs: number, deviceCount: number) {
+  const [spanMs, stepMs, size] = deviceCount > FINE_TRENDS_MAX
+    ? [DAY_MS, HOUR_MS, "1h"] as const
+    : ageMs < 2 * HOUR_MS
+    ? [HOUR_MS, MINUTE_MS, "1m"] as const
+    : ageMs < 8 * HOUR_MS
+    ? [6 * HOUR_MS, 5 * MINUTE_MS, "1m"] as const
+    : [DAY_MS, 15 * MINUTE_MS, "1m"] as const;
+  const count = spanMs / stepMs + 1;
+  return { size, stepMs, count, fromMs: Math.floor(logMs / stepMs) * stepMs - (count - 1) * stepMs };
+}

@@ -50,9 +50,6 @@ const modules: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 /** What `platform/` is to the services, this file is to the pages in a browser. */
 const pageWorld = "dashboard/pages/world.js";
 
-/** The browser's clock and timers, for all pages; nothing else in `dashboard/` may touch them. */
-const browserWorld = "dashboard/pages/world.js";
-
 /** Whether a file may use the machine's own clock, randomness and timers. */
 export function mayTouchTheMachine(place: Place): boolean {
   return place.room === "platform" || place.room === "bench" || place.isLiveTest || place.path === pageWorld;
