@@ -25,6 +25,21 @@ export class CsvBroken extends Error {
   override name = "CsvBroken";
 }
 
+/**
+ * A parser for one file.
+ *
+ * ```ts
+ * import { deepEqual } from "node:assert/strict";
+ * import { createCsvParser } from "./csv.ts";
+ *
+ * const parser = createCsvParser(";");
+ * deepEqual(parser.push('id;place\n7;"a ; b"\n8;'), [
+ *   { line: 1, fields: ["id", "place"] },
+ *   { line: 2, fields: ["7", "a ; b"] },
+ * ]);
+ * deepEqual(parser.end(), [{ line: 3, fields: ["8", ""] }]);
+ * ```
+ */
 export function createCsvParser(delimiter: string): CsvParser {
   let held = "";
   let line = 1;

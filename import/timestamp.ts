@@ -21,7 +21,17 @@ const ISO =
 /** Seconds since 1970 stay below this until the year 5138; milliseconds were above it from March 1973 on. */
 const MILLISECONDS_FROM = 1e11;
 
-/** Parses a cell. `zone` is an IANA name, for times without an offset. */
+/**
+ * Parses a cell. `zone` is an IANA name, for times without an offset.
+ *
+ * ```ts
+ * import { equal } from "node:assert/strict";
+ * import { parseTimestamp } from "./timestamp.ts";
+ *
+ * equal(parseTimestamp("2026-10-25 02:30", "auto", "Europe/Berlin").kind, "twice");
+ * equal(parseTimestamp("2026-03-29 02:30", "auto", "Europe/Berlin").kind, "skipped");
+ * ```
+ */
 export function parseTimestamp(cell: string, format: TimestampFormat, zone: string): ParsedTime {
   const text = cell.trim();
   if (text === "") return bad("is empty");
