@@ -56,11 +56,14 @@ function collectorAt(realm: Realm, address: number): Collect {
   const result = realm.allocate(12);
   realm.bytes().set([...new TextEncoder().encode("gc"), 0], moduleName);
   const importModule = realm.exports.mp_js_do_import as (name: number, result: number) => void;
+  const forget = realm.exports.proxy_c_free_obj as (reference: number) => void;
   return () => {
     const depth = () => new DataView(realm.memory.buffer);
     const saved = depth().getInt32(address, true);
     depth().setInt32(address, 0, true);
     importModule(moduleName, result);
+    // The call made a reference for JavaScript; kept, each collection would make Python's table of them longer.
+    forget(new DataView(realm.memory.buffer).getUint32(result + 4, true));
     depth().setInt32(address, saved, true);
   };
 }
