@@ -21,7 +21,7 @@ Deno.test("a batch, and several at once, are sent and the answer is typed", asyn
       accepted: 1,
       flagged: [],
       now: world.scheduler.nowMs,
-      credit: 180,
+      credit: 4096,
     });
     const two = await client.send([batch, { ...batch, device: "attic" }]);
     assert.equal(two.kind === "accepted" && two.accepted, 2);

@@ -1,54 +1,60 @@
 /**
- * How many readings a request is invited to carry, from measured load. Additive-increase/multiplicative-decrease on the
- * time that requests wait for their turn, judged by the shortest wait of each step as CoDel does (RFC 8289): a burst
- * that passes leaves credit alone, a queue that stands halves it. Deciding code: time comes in as an argument.
+ * How many readings a request is invited to carry, from measured load: so many that all senders who wait now get a turn
+ * within `roundMs`. Deciding code: time comes in as an argument.
+ *
+ * A request costs as much as 60 readings (measured), so very small ones help nobody: below `creditSoftMin` a round may
+ * take `roundMsMax` before credit falls further. It never falls below 1.
+ *
+ * Rejected: halving credit while a queue stands (AIMD on the wait). With a thousand boards that drain, a queue stands
+ * whatever they send; credit fell to 1 and throughput to a thirtieth, while live readings went first all the time anyway.
  */
 export interface CreditBounds {
-  readonly waitTargetMs: number;
-  readonly creditStepMs: number;
   readonly creditMax: number;
+  readonly creditSoftMin: number;
+  readonly creditStepMs: number;
+  readonly roundMs: number;
+  readonly roundMsMax: number;
 }
 
-/** Share by which credit grows in a step without a standing queue. */
-const GROWTH = 1.25;
-/** Credit of a server that has just started: half an hour at the default interval. */
-const CREDIT_START = 180;
-/** Credit has grown to its bound after so many quiet steps from 1. */
-const QUIET_STEPS_MAX = 64;
+/** What a log is thought to take before anything was measured. */
+const READINGS_PER_SECOND_FIRST = 20_000;
+/** Weight of the newest step. */
+const NEWEST = 0.3;
 
 export class Credit {
   readonly #bounds: CreditBounds;
-  #level: number;
+  #readingsPerSecond = READINGS_PER_SECOND_FIRST;
   #stepStartMs: number;
-  #shortestWaitMs: number | null = null;
+  #stepReadings = 0;
+  #stepWasBusy = false;
 
   constructor(bounds: CreditBounds, nowMs: number) {
     this.#bounds = bounds;
-    this.#level = Math.min(CREDIT_START, bounds.creditMax);
     this.#stepStartMs = nowMs;
   }
 
-  /** A request got its turn at `nowMs` after `waitMs`. */
-  observe(waitMs: number, nowMs: number): void {
-    this.#advance(nowMs);
-    this.#shortestWaitMs = Math.min(this.#shortestWaitMs ?? Infinity, waitMs);
+  /** `readings` became durable; `isBusy` if others wait, so that this shows what the log can take. */
+  observe(readings: number, isBusy: boolean, nowMs: number): void {
+    const elapsedMs = nowMs - this.#stepStartMs;
+    if (elapsedMs >= this.#bounds.creditStepMs) {
+      if (this.#stepWasBusy) {
+        const measured = (this.#stepReadings * 1_000) / elapsedMs;
+        this.#readingsPerSecond += NEWEST * (measured - this.#readingsPerSecond);
+      }
+      this.#stepStartMs = nowMs;
+      this.#stepReadings = 0;
+      this.#stepWasBusy = isBusy;
+    }
+    this.#stepReadings += readings;
+    this.#stepWasBusy &&= isBusy;
   }
 
-  /** Readings that the next request may carry: 1 … `creditMax`. */
-  at(nowMs: number): number {
-    this.#advance(nowMs);
-    return Math.floor(this.#level);
-  }
-
-  #advance(nowMs: number): void {
-    const { creditStepMs, creditMax, waitTargetMs } = this.#bounds;
-    const steps = Math.floor((nowMs - this.#stepStartMs) / creditStepMs);
-    if (steps <= 0) return;
-    this.#stepStartMs += steps * creditStepMs;
-    const stands = this.#shortestWaitMs !== null && this.#shortestWaitMs > waitTargetMs;
-    this.#shortestWaitMs = null;
-    if (stands) this.#level = Math.max(1, this.#level / 2);
-    const quietSteps = Math.min(steps - (stands ? 1 : 0), QUIET_STEPS_MAX);
-    for (let i = 0; i < quietSteps; i++) this.#level = Math.min(creditMax, this.#level * GROWTH);
+  /** Readings that the next request may carry, with so many senders that have something under way: 1 … `creditMax`. */
+  for(senders: number): number {
+    const { creditMax, creditSoftMin, roundMs, roundMsMax } = this.#bounds;
+    const perMs = this.#readingsPerSecond / 1_000 / Math.max(1, senders);
+    const fair = perMs * roundMs;
+    const credit = fair >= creditSoftMin ? fair : Math.min(creditSoftMin, perMs * roundMsMax);
+    return Math.max(1, Math.min(creditMax, Math.round(credit)));
   }
 }

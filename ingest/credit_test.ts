@@ -1,34 +1,40 @@
 import assert from "node:assert/strict";
 import { Credit } from "./credit.ts";
 
-const bounds = { waitTargetMs: 50, creditStepMs: 100, creditMax: 1_000 };
+const bounds = { creditMax: 4_096, creditSoftMin: 32, creditStepMs: 100, roundMs: 1_000, roundMsMax: 4_000 };
 
-Deno.test("credit starts in the middle and grows to its bound while nobody waits", () => {
+/** Runs for `seconds` at a rate, in acknowledgements of 100 every so often. */
+function after(readingsPerSecond: number, isBusy: boolean, seconds = 10): Credit {
   const credit = new Credit(bounds, 0);
-  assert.equal(credit.at(0), 180);
-  assert.equal(credit.at(99), 180);
-  assert.equal(credit.at(100), 225);
-  assert.equal(credit.at(10_000), 1_000);
+  const everyMs = 100_000 / readingsPerSecond;
+  for (let nowMs = 0; nowMs < seconds * 1_000; nowMs += everyMs) credit.observe(100, isBusy, nowMs);
+  return credit;
+}
+
+Deno.test("alone, a sender is invited to send as much as fits", () => {
+  assert.equal(new Credit(bounds, 0).for(1), 4_096);
+  assert.equal(new Credit(bounds, 0).for(0), 4_096);
 });
 
-Deno.test("a queue that stands halves credit every step, never below one", () => {
-  const credit = new Credit(bounds, 0);
-  credit.observe(51, 10);
-  credit.observe(400, 20);
-  assert.equal(credit.at(100), 90);
-  for (let nowMs = 110; nowMs < 2_000; nowMs += 100) credit.observe(60, nowMs);
-  assert.equal(credit.at(2_000), 1);
+Deno.test("all who wait get a turn within the round, at the measured rate", () => {
+  const credit = after(100_000, true);
+  assert.equal(credit.for(1_000), 100);
+  assert.equal(credit.for(100), 1_000);
+  assert.equal(credit.for(10), 4_096);
 });
 
-Deno.test("a burst that passes within a step, or waits at the target, leaves credit alone", () => {
-  const credit = new Credit(bounds, 0);
-  credit.observe(500, 10);
-  credit.observe(50, 90);
-  assert.equal(credit.at(100), 225);
+Deno.test("requests stay large enough to be worth it until a round takes its longest time", () => {
+  const credit = after(100_000, true);
+  assert.equal(credit.for(3_125), 32);
+  assert.equal(credit.for(12_500), 32);
+  assert.equal(credit.for(25_000), 16);
 });
 
-Deno.test("a long silence ends at the bound and costs no time", () => {
-  const credit = new Credit(bounds, 0);
-  credit.observe(100, 10);
-  assert.equal(credit.at(1e12), 1_000);
+Deno.test("a slow log brings credit down to one, and no further", () => {
+  assert.equal(after(500, true, 100).for(1_000), 2);
+  assert.equal(after(500, true, 100).for(100_000), 1);
+});
+
+Deno.test("an idle log isn't taken for a slow one", () => {
+  assert.equal(after(10, false, 1_000).for(100), 200);
 });

@@ -1,16 +1,11 @@
 /** From a body to batches: which formats there are, and how each is taken apart. Pure. */
 import { limits } from "../core/limits.ts";
-import { type Batch, decodeBatch, type Problem } from "../core/schema.ts";
+import { decodeBatch, type Problem } from "../core/schema.ts";
 import { type Refusal, refused } from "./answers.ts";
 import type { IngestLimits } from "./limits.ts";
+import { type Parcel, parcelOf } from "./parcel.ts";
 
 export type Format = "json" | "ndjson";
-
-/** A batch and the bytes that go into the log. */
-export interface Parcel {
-  readonly batch: Batch;
-  readonly value: Uint8Array;
-}
 
 export type Parsed = {
   readonly kind: "parcels";
@@ -90,7 +85,7 @@ function parseParts(parts: readonly Uint8Array[], lines: boolean, bounds: Ingest
       continue;
     }
     readings += decoded.batch.readings.length;
-    parcels.push({ batch: decoded.batch, value });
+    parcels.push(parcelOf(decoded.batch, value));
   }
   if (problems.length === 0 && parcels.length === 0) {
     problems.push({ path: "", message: "is empty: send a batch" });

@@ -9,8 +9,9 @@
  */
 import { limits } from "../core/limits.ts";
 import { decodeBatch, deviceNameProblem } from "../core/schema.ts";
-import type { Parcel } from "./formats.ts";
+
 import type { LineProblem, Point } from "./line_protocol.ts";
+import { type Parcel, parcelOf } from "./parcel.ts";
 
 /** Tags that may name the device, the first one present wins: the nearer to the sensor, the earlier. */
 export const deviceTags = [
@@ -168,6 +169,6 @@ function parcelsOf(device: string, list: readonly OneReading[]): Parcel[] {
     if (decoded.kind === "problems") {
       throw new Error(`a batch made of points is none: ${decoded.problems[0]!.message}`);
     }
-    return { batch: decoded.batch, value };
+    return parcelOf(decoded.batch, value);
   });
 }

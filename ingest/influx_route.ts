@@ -69,7 +69,7 @@ async function write(
       dropped.length === 0 ? "there are no points" : `no point was stored: ${told(dropped)}`,
     );
   }
-  const taken = await intake.append(grant, parcels, readings, bytes.length);
+  const taken = await intake.append(grant, parcels, bytes.length);
   if (taken.kind === "refused") return taken;
   if (dropped.length === 0) return new Response(null, { status: 204, headers: VERSION });
   return refused("no-batch", `partial write: ${told(dropped)}; dropped=${dropped.length}`);

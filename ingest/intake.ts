@@ -3,24 +3,16 @@
  * bounds, in whose turn, and what the sender is told. Doors only translate.
  */
 import type { JudgeConfig } from "../core/config.ts";
-import { inspect } from "../core/judge.ts";
 import { partitionOf } from "../core/murmur2.ts";
 import type { Appended, NewRecord } from "../core/ports/log.ts";
-import type { QuarantineReason } from "../core/rows.ts";
 import { formatVersion, headerNames } from "../core/schema.ts";
 import { type Refusal, refused } from "./answers.ts";
 import { type Authority, type Grant, openAuthority } from "./authority.ts";
 import { ByteBudget, readBody } from "./body.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { encodingOf, expand } from "./encoding.ts";
-import type { Parcel } from "./formats.ts";
+import { type Flagged, flaggedOf, type Parcel } from "./parcel.ts";
 import type { IngestConfig, IngestPorts } from "./ports.ts";
-
-export interface Flagged {
-  readonly index: number;
-  readonly reason: QuarantineReason;
-  readonly detail: string;
-}
 
 /** What became of a request whose records are in the log. */
 export interface Taken {
@@ -88,22 +80,19 @@ export class Intake {
     return { kind: "held", bytes: expanded.bytes, release };
   }
 
-  /** Appends batches whole, in the sender's turn. `readings` is their number in all. */
-  async append(
-    grant: Grant,
-    parcels: readonly Parcel[],
-    readings: number,
-    bytes: number,
-  ): Promise<Taken | Refusal> {
+  /** Appends batches whole, in the sender's turn. */
+  async append(grant: Grant, parcels: readonly Parcel[], bytes: number): Promise<Taken | Refusal> {
     const { metrics } = this.#ports;
-    const foreign = parcels.find(({ batch }) => !grant.allows(batch.device));
+    const readings = parcels.reduce((sum, parcel) => sum + parcel.readings, 0);
+    const foreign = parcels.find(({ device }) => !grant.allows(device));
     if (foreign !== undefined) {
-      return refused("not-allowed", `the key may not write for ${JSON.stringify(foreign.batch.device)}`);
+      return refused("not-allowed", `the key may not write for ${JSON.stringify(foreign.device)}`);
     }
-    const records = parcels.map(({ batch, value }) => this.#record(batch.device, value, RECORD_HEADERS));
-    const outcome = await this.#dispatcher.submit(senderOf(parcels, grant), records, bytes);
+    const records = parcels.map(({ device, value }) => this.#record(device, value, RECORD_HEADERS));
+    const sender = senderOf(parcels, grant);
+    const outcome = await this.#dispatcher.submit({ sender, records, readings, bytes });
     if (outcome.kind === "refused") return outcome;
-    const flagged = flaggedOf(parcels, outcome.appended, this.#config.judge);
+    const flagged = allFlagged(parcels, outcome.appended, this.#config.judge);
     metrics.count("isotherm_ingest_readings_total", readings);
     for (const { reason } of flagged) metrics.count("isotherm_ingest_flagged_total", 1, { reason });
     const credit = this.#dispatcher.credit();
@@ -122,7 +111,12 @@ export class Intake {
       return refused("not-allowed", `the key may not act for ${JSON.stringify(device)}: an admin's may`);
     }
     const record = this.#record(device, value, { ...RECORD_HEADERS, [headerNames.kind]: kind });
-    const outcome = await this.#dispatcher.submit(`device ${device}`, [record], value.length);
+    const outcome = await this.#dispatcher.submit({
+      sender: `device ${device}`,
+      records: [record],
+      readings: 0,
+      bytes: value.length,
+    });
     return outcome.kind === "refused" ? outcome : outcome.appended[0]!;
   }
 
@@ -145,24 +139,19 @@ const RECORD_HEADERS = { [headerNames.version]: formatVersion };
 
 /** Whose turn a request uses: the device's, or that of the key that sends for several. */
 function senderOf(parcels: readonly Parcel[], grant: Grant): string {
-  const { device } = parcels[0]!.batch;
-  return parcels.every(({ batch }) => batch.device === device) ? `device ${device}` : `key ${grant.key}`;
+  const { device } = parcels[0]!;
+  return parcels.every((parcel) => parcel.device === device) ? `device ${device}` : `key ${grant.key}`;
 }
 
-function flaggedOf(
+function allFlagged(
   parcels: readonly Parcel[],
   appended: readonly Appended[],
   judge: Pick<JudgeConfig, "futureMs">,
 ): Flagged[] {
-  const flagged: Flagged[] = [];
   let start = 0;
-  for (const [place, { batch }] of parcels.entries()) {
-    const { appendMs } = appended[place]!;
-    for (let index = 0; index < batch.readings.length; index++) {
-      const verdict = inspect(batch, index, appendMs, judge);
-      if (verdict !== null) flagged.push({ index: start + index, ...verdict });
-    }
-    start += batch.readings.length;
-  }
-  return flagged;
+  return parcels.flatMap((parcel, place) => {
+    const flagged = flaggedOf(parcel, start, appended[place]!.appendMs, judge);
+    start += parcel.readings;
+    return flagged;
+  });
 }

@@ -41,7 +41,7 @@ export const ingestLimitSpecs = {
     consequence: "429 with Retry-After",
   },
   windowBytesMax: {
-    value: 2_097_152,
+    value: 1_048_576,
     unit: "bytes",
     meaning: "bytes handed to the log and not yet durable",
     consequence: "the rest waits in fair order, where it can still be reordered",
@@ -55,26 +55,38 @@ export const ingestLimitSpecs = {
   turnBytes: {
     value: 16_384,
     unit: "bytes",
-    meaning: "a device's turn: a batch of 60 readings and some",
-    consequence: "it is the next device's turn",
-  },
-  waitTargetMs: {
-    value: 50,
-    unit: "ms",
-    meaning: "the wait for a turn that credit aims at: live readings share the queue with backlogs",
-    consequence: "credit is halved",
-  },
-  creditStepMs: {
-    value: 100,
-    unit: "ms",
-    meaning: "between two adjustments of credit",
-    consequence: "",
+    meaning: "by so much a device may be ahead of its share of the log: a live reading now and then",
+    consequence: "it waits until the others have had as much",
   },
   creditMax: {
     value: limits.readingsPerBatchMax,
     unit: "readings",
     meaning: "readings that one request is invited to carry",
     consequence: "",
+  },
+  creditSoftMin: {
+    value: 32,
+    unit: "readings",
+    meaning: "the least credit while a round takes no longer than its longest time",
+    consequence: "",
+  },
+  creditStepMs: {
+    value: 250,
+    unit: "ms",
+    meaning: "over which the log's rate is measured",
+    consequence: "",
+  },
+  roundMs: {
+    value: 1_000,
+    unit: "ms",
+    meaning: "in which all who wait shall get a turn",
+    consequence: "credit falls",
+  },
+  roundMsMax: {
+    value: 4_000,
+    unit: "ms",
+    meaning: "the same, once credit is at its least: a board waits 10 s for an answer",
+    consequence: "credit falls further, down to 1",
   },
   flaggedListedMax: {
     value: 1_000,

@@ -24,7 +24,7 @@ import { openapi } from "./openapi.ts";
 import { referencePage } from "./reference.ts";
 import { takeReadings } from "./readings_route.ts";
 
-export type { Flagged } from "./intake.ts";
+export type { Flagged } from "./parcel.ts";
 export { type IngestConfig, ingestMetricsHelp, type IngestPorts } from "./ports.ts";
 export type { Accepted } from "./readings_route.ts";
 

@@ -9,7 +9,7 @@ Deno.test("a batch is answered with 202 once it is in the log, byte for byte, un
   await inWorld(async ({ accepted, records, values, scheduler }) => {
     const body = `  ${batch()}\n`;
     const answer = await accepted(body);
-    assert.deepEqual(answer, { accepted: 1, flagged: [], now: scheduler.nowMs, credit: 180 });
+    assert.deepEqual(answer, { accepted: 1, flagged: [], now: scheduler.nowMs, credit: 4096 });
     assert.deepEqual(values(), [body]);
     const [record] = records();
     assert.equal(record!.key, "desk");

@@ -10,9 +10,10 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { decodeBatch } from "../core/schema.ts";
 import type { Grant } from "./authority.ts";
-import type { Parcel } from "./formats.ts";
+
 import type { Intake } from "./intake.ts";
 import { readPayload } from "./mqtt_payload.ts";
+import { type Parcel, parcelOf } from "./parcel.ts";
 import { matchTopic, type TopicPattern } from "./mqtt_topics.ts";
 
 export interface MqttMessage {
@@ -79,10 +80,9 @@ export function createMqttBridge(
       const value = encoder.encode(text);
       const decoded = decodeBatch(value);
       if (decoded.kind === "problems") return dropped("bad", message, decoded.problems[0]!.message);
-      parcels.push({ batch: decoded.batch, value });
+      parcels.push(parcelOf(decoded.batch, value));
     }
-    const readings = parcels.reduce((sum, { batch }) => sum + batch.readings.length, 0);
-    const outcome = await intake.append(GRANT, parcels, readings, message.payload.length);
+    const outcome = await intake.append(GRANT, parcels, message.payload.length);
     if (outcome.kind === "refused") return "later";
     metrics.count("isotherm_mqtt_messages_total", 1);
     return "taken";

@@ -2,8 +2,9 @@
 import { jsonAnswer, type Refusal } from "./answers.ts";
 import { secretOf } from "./authority.ts";
 import { formatOf, parseBody } from "./formats.ts";
-import type { Flagged, Intake, Taken } from "./intake.ts";
+import type { Intake, Taken } from "./intake.ts";
 import type { IngestLimits } from "./limits.ts";
+import type { Flagged } from "./parcel.ts";
 
 /** What a 202 says. */
 export interface Accepted {
@@ -38,7 +39,7 @@ export async function takeReadings(
   try {
     const parsed = parseBody(format.format, body.bytes, limits);
     if (parsed.kind === "refused") return parsed;
-    const taken = await intake.append(admitted.grant, parsed.parcels, parsed.readings, body.bytes.length);
+    const taken = await intake.append(admitted.grant, parsed.parcels, body.bytes.length);
     return taken.kind === "refused" ? taken : jsonAnswer(202, accepted(taken, limits, nowMs()));
   } finally {
     body.release();

@@ -18,7 +18,7 @@ Deno.test("every problem type leads to its place on the page", () => {
 
 Deno.test("every anchor that the page links to is on it, and every tag is closed", () => {
   const page = referencePage();
-  for (const [, id] of page.matchAll(/href="#([^"]+)"/g)) assert.ok(page.includes(`id="${id}"`), id);
+  for (const [, id] of page.matchAll(/href="#([^"]+)"/g)) assert.ok(page.includes(`id="${id}"`), `no ${id}`);
   for (const tag of ["table", "tr", "td", "p", "pre", "h2", "h3", "code", "nav", "span"]) {
     const opened = page.match(new RegExp(`<${tag}[ >]`, "g"))?.length;
     assert.equal(page.match(new RegExp(`</${tag}>`, "g"))?.length, opened, tag);
