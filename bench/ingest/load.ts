@@ -38,8 +38,16 @@ const decoder = new TextDecoder();
 
 /** Runs the load to its end. */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const { port, path = "/v1/readings", connections, readings, seconds, warmupSeconds = 2, pauseMs = 0, name = "load" } =
-    options;
+  const {
+    port,
+    path = "/v1/readings",
+    connections,
+    readings,
+    seconds,
+    warmupSeconds = 2,
+    pauseMs = 0,
+    name = "load",
+  } = options;
   const startMs = performance.now();
   const measureFromMs = startMs + warmupSeconds * 1_000;
   const endMs = measureFromMs + seconds * 1_000;
@@ -54,7 +62,9 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     for (let i = 0; i < readings; i++) {
       const temperature = (20 + ((seq + i) % 50) / 10).toFixed(1);
       const humidity = (40 + ((seq + i) % 200) / 10).toFixed(1);
-      rows.push(`{"seq":${seq + i},"ts":${base + i * 10},"temperature_c":${temperature},"humidity_pct":${humidity}}`);
+      rows.push(
+        `{"seq":${seq + i},"ts":${base + i * 10},"temperature_c":${temperature},"humidity_pct":${humidity}}`,
+      );
     }
     const body = `{"device":"${device}","boot":${boot},"every_ms":10000,"readings":[${rows.join(",")}]}`;
     return encoder.encode(
@@ -97,7 +107,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   };
   await Promise.all(Array.from({ length: connections }, (_, index) => connectionOf(index)));
   latencies.sort((a, b) => a - b);
-  const at = (share: number) => Math.round((latencies[Math.floor(latencies.length * share)] ?? NaN) * 10) / 10;
+  const at = (share: number) =>
+    Math.round((latencies[Math.floor(latencies.length * share)] ?? NaN) * 10) / 10;
   const good = statuses["202"] ?? statuses["200"] ?? 0;
   return {
     requests: latencies.length,

@@ -7,11 +7,12 @@ import { settingsMarkdown } from "../../core/settings.ts";
 import { ingestSettings } from "../../ingest/config.ts";
 import { logSettings } from "../../platform/log_address.ts";
 import { serviceSettings } from "../../platform/service.ts";
+import { tlsSettings } from "../../platform/service_tls.ts";
 
 export const readmePath = new URL("../../README.md", import.meta.url);
 
 const tables: Readonly<Record<string, string>> = {
-  ingest: settingsMarkdown(ingestSettings),
+  ingest: settingsMarkdown({ ...ingestSettings, ...tlsSettings }),
   aggregator: settingsMarkdown(aggregatorSettings),
   both: settingsMarkdown({ ...logSettings, ...serviceSettings }),
 };
