@@ -40,6 +40,8 @@ const VECTOR_ROWS = 2_048;
 const INLINE_BYTES = 12;
 /** Texts whose handles are remembered between chunks (device names, causes). At the bound they are forgotten. */
 const TEXTS_MAX = 20_000;
+/** Longer texts (raw readings, spans) seldom come twice. */
+const REMEMBERED_BYTES_MAX = 128;
 
 const bytesOf: Readonly<Record<Kind, number>> = {
   int64: 8,
@@ -60,17 +62,19 @@ const typeOf: Readonly<Record<Kind, DuckDBType>> = {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** One column's buffer, reused for chunk after chunk. */
+/**
+ * One column's buffer, reused for chunk after chunk. What lies under a null is zero or stale, never read; only under a
+ * null text it has to be zero, since DuckDB copies it and a handle must not point anywhere.
+ */
 class ColumnBuffer {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly validity = new Uint32Array(VECTOR_ROWS / 32);
+  readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array;
-  readonly #handles = new Map<string, Uint32Array>();
-  #nulls = false;
+  readonly #validity = new Uint32Array(VECTOR_ROWS / 32);
+  readonly #texts = new Map<string, Text>();
 
   constructor(readonly kind: Kind) {
-    this.bytes = new Uint8Array(VECTOR_ROWS * bytesOf[kind]);
-    this.#words = new Uint32Array(this.bytes.buffer);
+    this.#bytes = new Uint8Array(VECTOR_ROWS * bytesOf[kind]);
+    this.#words = new Uint32Array(this.#bytes.buffer);
   }
 
   /** Puts `get(row)` of rows [from, to) into the vector. */
@@ -81,96 +85,150 @@ class ColumnBuffer {
     to: number,
     get: (row: Row) => Cell,
   ): void {
-    this.validity.fill(0xffff_ffff);
-    this.#nulls = false;
-    this.#put(vector, rows, from, to, get);
+    this.#validity.fill(0xffff_ffff);
+    const nulls = this.#put(vector, rows, from, to, get);
     const rowCount = to - from;
-    duckdb.copy_data_to_vector(vector, 0, this.bytes.buffer, 0, rowCount * bytesOf[this.kind]);
-    if (!this.#nulls) return;
+    duckdb.copy_data_to_vector(vector, 0, this.#bytes.buffer, 0, rowCount * bytesOf[this.kind]);
+    if (nulls === 0) return;
     duckdb.vector_ensure_validity_writable(vector);
-    duckdb.copy_data_to_vector_validity(vector, 0, this.validity.buffer, 0, Math.ceil(rowCount / 64) * 8);
+    duckdb.copy_data_to_vector_validity(vector, 0, this.#validity.buffer, 0, Math.ceil(rowCount / 64) * 8);
   }
 
+  /** A vector with the same number in every row. */
+  fillWith(vector: duckdb.Vector, rowCount: number, value: number): void {
+    for (let index = 0; index < rowCount; index++) putInt64(this.#words, 2 * index, value);
+    duckdb.copy_data_to_vector(vector, 0, this.#bytes.buffer, 0, rowCount * bytesOf[this.kind]);
+  }
+
+  /** Returns the number of nulls. */
   #put<Row>(
     vector: duckdb.Vector,
     rows: readonly Row[],
     from: number,
     to: number,
     get: (row: Row) => Cell,
-  ): void {
-    const words = this.#words;
-    const long = this.kind === "text" ? new Map<string, number[]>() : null;
+  ): number {
+    switch (this.kind) {
+      case "int64":
+        return this.#each(
+          rows,
+          from,
+          to,
+          get,
+          (index, value) => putInt64(this.#words, 2 * index, value as number),
+        );
+      case "time":
+        return this.#each(
+          rows,
+          from,
+          to,
+          get,
+          (index, value) => putInt64(this.#words, 2 * index, (value as number) * 1_000),
+        );
+      case "int32":
+        return this.#each(rows, from, to, get, (index, value) => {
+          this.#words[index] = value as number;
+        });
+      case "boolean":
+        return this.#each(rows, from, to, get, (index, value) => {
+          this.#bytes[index] = value ? 1 : 0;
+        });
+      case "decimal":
+        return this.#each(
+          rows,
+          from,
+          to,
+          get,
+          (index, value) => putInt128(this.#words, 4 * index, value as bigint),
+        );
+      case "text":
+        return this.#putTexts(vector, rows, from, to, get);
+    }
+  }
+
+  #each<Row>(
+    rows: readonly Row[],
+    from: number,
+    to: number,
+    get: (row: Row) => Cell,
+    put: (index: number, value: Exclude<Cell, null>) => void,
+  ): number {
+    let nulls = 0;
     for (let at = from; at < to; at++) {
       const value = get(rows[at]!);
-      const index = at - from;
-      if (value === null) {
-        this.#setNull(index);
-        continue;
-      }
-      switch (this.kind) {
-        case "int64":
-          putInt64(words, 2 * index, value as number);
-          break;
-        case "time":
-          putInt64(words, 2 * index, (value as number) * 1_000);
-          break;
-        case "int32":
-          words[index] = value as number;
-          break;
-        case "boolean":
-          this.bytes[index] = value ? 1 : 0;
-          break;
-        case "decimal":
-          putInt128(words, 4 * index, value as bigint);
-          break;
-        case "text":
-          this.#putText(long!, index, value as string);
-          break;
+      if (value !== null) put(at - from, value);
+      else {
+        nulls++;
+        this.#setNull(at - from);
       }
     }
-    if (long !== null && long.size > 0) this.#putLong(vector, long, to - from);
+    return nulls;
   }
 
   #setNull(index: number): void {
-    this.validity[index >> 5]! &= ~(1 << (index & 31));
-    this.#nulls = true;
-    // What lies under a null is never read, but DuckDB copies it: a text's handle must not point anywhere.
-    if (this.kind === "text") this.#words.fill(0, 4 * index, 4 * index + 4);
+    this.#validity[index >> 5]! &= ~(1 << (index & 31));
   }
 
-  #putText(long: Map<string, number[]>, index: number, value: string): void {
-    let handle = this.#handles.get(value);
-    if (handle === undefined) {
-      handle = inlineHandle(value);
-      if (this.#handles.size >= TEXTS_MAX) this.#handles.clear();
-      this.#handles.set(value, handle);
-    }
-    if (handle.length === 4) {
-      this.#words.set(handle, 4 * index);
-      return;
-    }
-    const rows = long.get(value);
-    if (rows === undefined) long.set(value, [index]);
-    else rows.push(index);
+  #putTexts<Row>(
+    vector: duckdb.Vector,
+    rows: readonly Row[],
+    from: number,
+    to: number,
+    get: (row: Row) => Cell,
+  ): number {
+    const words = this.#words.fill(0, 0, 4 * (to - from));
+    /** Rows of each text that doesn't fit into its handle. */
+    let long: Map<string, number[]> | null = null;
+    const nulls = this.#each(rows, from, to, get, (index, cell) => {
+      const value = cell as string;
+      const { handle } = this.#texts.get(value) ?? this.#remember(value);
+      if (handle !== null) {
+        words[4 * index] = handle[0]!;
+        words[4 * index + 1] = handle[1]!;
+        words[4 * index + 2] = handle[2]!;
+        words[4 * index + 3] = handle[3]!;
+        return;
+      }
+      long ??= new Map();
+      const same = long.get(value);
+      if (same === undefined) long.set(value, [index]);
+      else same.push(index);
+    });
+    if (long !== null) this.#putLong(vector, long, to - from);
+    return nulls;
+  }
+
+  #remember(value: string): Text {
+    const bytes = encoder.encode(value);
+    const text = { bytes, handle: bytes.length <= INLINE_BYTES ? inlineHandle(bytes) : null };
+    if (this.#texts.size >= TEXTS_MAX) this.#texts.clear();
+    if (bytes.length <= REMEMBERED_BYTES_MAX) this.#texts.set(value, text);
+    return text;
   }
 
   /** Hands every distinct long text to DuckDB once, then copies its handle to its rows. */
   #putLong(vector: duckdb.Vector, long: Map<string, number[]>, rowCount: number): void {
     for (const [value, rows] of long) {
-      duckdb.vector_assign_string_element_len(vector, rows[0]!, encoder.encode(value));
+      const { bytes } = this.#texts.get(value) ?? this.#remember(value);
+      duckdb.vector_assign_string_element_len(vector, rows[0]!, bytes);
     }
     const assigned = duckdb.vector_get_data(vector, rowCount * 16);
     for (const rows of long.values()) {
       const handle = assigned.subarray(rows[0]! * 16, rows[0]! * 16 + 16);
-      for (const index of rows) this.bytes.set(handle, index * 16);
+      for (const index of rows) this.#bytes.set(handle, index * 16);
     }
   }
 }
 
-/** The 16 bytes of a text that fits into its handle; none (length 0) for a longer one. */
-function inlineHandle(value: string): Uint32Array {
-  const bytes = value.length > INLINE_BYTES ? null : encoder.encode(value);
-  if (bytes === null || bytes.length > INLINE_BYTES) return new Uint32Array(0);
+/** A text as DuckDB takes it. */
+interface Text {
+  readonly bytes: Uint8Array;
+  /** The whole text, if it fits. */
+  readonly handle: Uint32Array | null;
+}
+
+/** The 16 bytes of a text that fits into its handle: its length, then the text. */
+function inlineHandle(bytes: Uint8Array): Uint32Array {
   const handle = new Uint8Array(16);
   handle.set(bytes, 4);
   const words = new Uint32Array(handle.buffer);
@@ -238,7 +296,7 @@ export class TableWriter<Row> {
     const chunk = DuckDBDataChunk.create(this.#types, to - from);
     const vector = (index: number) => duckdb.data_chunk_get_vector(chunk.chunk, index);
     let next = 0;
-    if (this.#version !== null) this.#version.fill(vector(next++), rows, from, to, () => version);
+    if (this.#version !== null) this.#version.fillWith(vector(next++), to - from, version);
     this.columns.forEach((column, index) =>
       this.#buffers[index]!.fill(vector(next++), rows, from, to, column.get)
     );
@@ -246,22 +304,26 @@ export class TableWriter<Row> {
   }
 }
 
-/** Reads a result whose columns have these kinds, row by row through `make`. */
+/**
+ * Reads a result whose columns have these kinds, row by row through `make`. A list of texts in the place of a kind says
+ * that the column (INTEGER) has their indices.
+ */
 export async function readRows<T>(
   result: DuckDBResult,
-  kinds: readonly Kind[],
+  kinds: readonly (Kind | readonly string[])[],
   make: (cells: readonly (readonly Cell[])[], index: number) => T,
 ): Promise<T[]> {
   const rows: T[] = [];
-  const texts = new Map<string, string>();
+  const texts = new TextReader();
   for (;;) {
     const chunk = await result.fetchChunk();
-    if (chunk === null) return rows;
-    const rowCount = chunk.rowCount;
-    if (rowCount === 0) return rows;
-    const cells = kinds.map((kind, index) =>
-      readVector(duckdb.data_chunk_get_vector(chunk.chunk, index), kind, rowCount, texts)
-    );
+    const rowCount = chunk?.rowCount ?? 0;
+    if (chunk === null || rowCount === 0) return rows;
+    const cells = kinds.map((kind, index) => {
+      const vector = duckdb.data_chunk_get_vector(chunk.chunk, index);
+      if (typeof kind === "string") return readVector(vector, kind, rowCount, texts);
+      return readVector(vector, "int32", rowCount, texts).map((at) => kind[at as number]!);
+    });
     for (let index = 0; index < rowCount; index++) rows.push(make(cells, index));
   }
 }
@@ -270,33 +332,34 @@ function readVector(
   vector: duckdb.Vector,
   kind: Kind,
   rowCount: number,
-  texts: Map<string, string>,
+  texts: TextReader,
 ): readonly Cell[] {
   const data = duckdb.vector_get_data(vector, rowCount * bytesOf[kind]);
   const validity = duckdb.vector_get_validity(vector, Math.ceil(rowCount / 64) * 8) as Uint8Array | null;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const read = readerOf(view, kind, texts);
   const cells = new Array<Cell>(rowCount);
   for (let index = 0; index < rowCount; index++) {
-    const valid = validity === null || (validity[index >> 3]! & (1 << (index & 7))) !== 0;
-    cells[index] = valid ? readCell(view, kind, index, texts) : null;
+    const isValid = validity === null || (validity[index >> 3]! & (1 << (index & 7))) !== 0;
+    cells[index] = isValid ? read(index) : null;
   }
   return cells;
 }
 
-function readCell(view: DataView, kind: Kind, index: number, texts: Map<string, string>): Cell {
+function readerOf(view: DataView, kind: Kind, texts: TextReader): (index: number) => Cell {
   switch (kind) {
     case "int64":
-      return readInt64(view, 8 * index);
+      return (index) => readInt64(view, 8 * index);
     case "time":
-      return readInt64(view, 8 * index) / 1_000;
+      return (index) => readInt64(view, 8 * index) / 1_000;
     case "int32":
-      return view.getInt32(4 * index, true);
+      return (index) => view.getInt32(4 * index, true);
     case "boolean":
-      return view.getUint8(index) !== 0;
+      return (index) => view.getUint8(index) !== 0;
     case "decimal":
-      return readInt128(view, 16 * index);
+      return (index) => readInt128(view, 16 * index);
     case "text":
-      return readText(view, 16 * index, texts);
+      return texts.start(view);
   }
 }
 
@@ -310,15 +373,47 @@ function readInt128(view: DataView, at: number): bigint {
   return high === 0n ? low : (high << 64n) | low;
 }
 
-/** The same text is given as the same string: a million rows of one device share its name. */
-function readText(view: DataView, at: number, texts: Map<string, string>): string {
-  const length = view.getUint32(at, true);
-  const bytes = length <= INLINE_BYTES
-    ? new Uint8Array(view.buffer, view.byteOffset + at + 4, length)
-    : duckdb.get_data_from_pointer(view.buffer as ArrayBuffer, view.byteOffset + at + 8, length);
-  const text = decoder.decode(bytes);
-  const known = texts.get(text);
-  if (known !== undefined) return known;
-  if (texts.size < TEXTS_MAX) texts.set(text, text);
+/** Reads texts. The same text is given as the same string: a million rows of one device share its name. */
+class TextReader {
+  readonly #texts = new Map<string, string>();
+  /** By address and length; good for one vector only, whose memory is given back afterwards. */
+  readonly #pointed = new Map<number, { readonly text: string; readonly bytes: number }>();
+
+  /** How to read the cells of one vector. */
+  start(view: DataView): (index: number) => string {
+    this.#pointed.clear();
+    return (index) => {
+      const at = 16 * index;
+      const length = view.getUint32(at, true);
+      if (length <= INLINE_BYTES) return this.#shared(inlineText(view, at + 4, length));
+      const address = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4_294_967_296;
+      const known = this.#pointed.get(address);
+      if (known !== undefined && known.bytes === length) return known.text;
+      const bytes = duckdb.get_data_from_pointer(
+        view.buffer as ArrayBuffer,
+        view.byteOffset + at + 8,
+        length,
+      );
+      const text = this.#shared(decoder.decode(bytes));
+      this.#pointed.set(address, { text, bytes: length });
+      return text;
+    };
+  }
+
+  #shared(text: string): string {
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    if (this.#texts.size < TEXTS_MAX) this.#texts.set(text, text);
+    return text;
+  }
+}
+
+function inlineText(view: DataView, at: number, length: number): string {
+  let text = "";
+  for (let index = 0; index < length; index++) {
+    const byte = view.getUint8(at + index);
+    if (byte >= 0x80) return decoder.decode(new Uint8Array(view.buffer, view.byteOffset + at, length));
+    text += String.fromCharCode(byte);
+  }
   return text;
 }

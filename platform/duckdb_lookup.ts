@@ -29,6 +29,10 @@ const needReadingColumns: readonly Column<NeedReading>[] = [
   { name: "from_ts", kind: "time", get: (need) => need.fromMs },
   { name: "to_ts", kind: "time", get: (need) => need.toMs },
 ];
+const needDeviceColumns: readonly Column<{ readonly device: string; readonly number: number }>[] = [
+  { name: "device", kind: "text", get: (need) => need.device },
+  { name: "number", kind: "int32", get: (need) => need.number },
+];
 const needWindowColumns: readonly Column<NeedWindow>[] = [
   { name: "device", kind: "text", get: (need) => need.device },
   { name: "window_size", kind: "text", get: (need) => need.windowSize },
@@ -41,10 +45,13 @@ export const HIGHEST_MS = 9_999_999_999_999 + 1;
 /** Event times further apart than this are looked up separately, so that what lies between is not read. */
 const CLUSTER_GAP_MS = 86_400_000;
 const CLUSTERS_MAX = 8;
+/** So few different spans are asked for one by one. */
+const UNIFORM_SPANS_MAX = 3;
 
 /** Lookups in one partition; `record` is what is published at the time of the call. Calls come one at a time. */
 export class Lookup {
   readonly #needReadings = new TableWriter("need_readings", needReadingColumns, false);
+  readonly #needDevices = new TableWriter("need_devices", needDeviceColumns, false);
   readonly #needWindows = new TableWriter("need_windows", needWindowColumns, false);
 
   constructor(
@@ -59,24 +66,65 @@ export class Lookup {
     table: Table<Row>,
     needs: readonly NeedReading[],
   ): Promise<Row[]> {
-    if (needs.length === 0) return [];
+    const rows: Row[] = [];
+    const spans = Map.groupBy(needs, ({ fromMs, toMs }) => `${fromMs} ${toMs}`);
+    const isUniform = spans.size <= UNIFORM_SPANS_MAX;
+    for (const same of isUniform ? spans.values() : []) await this.#addUniform(connection, table, same, rows);
+    if (!isUniform) await this.#addDiffering(connection, table, needs, rows);
+    rows.sort((left, right) => left.offset - right.offset || left.index - right.index);
+    const isFirst = (row: Row, at: number) =>
+      at === 0 || row.offset !== rows[at - 1]!.offset || row.index !== rows[at - 1]!.index;
+    return spans.size > 1 ? rows.filter(isFirst) : rows;
+  }
+
+  /** One span for all devices, as when the state is loaded: a plain join, which gives numbers for the devices' names. */
+  async #addUniform<Row>(
+    connection: DuckDBConnection,
+    table: Table<Row>,
+    needs: readonly NeedReading[],
+    rows: Row[],
+  ): Promise<void> {
+    const { fromMs, toMs } = needs[0]!;
+    const names = [...new Set(needs.map(({ device }) => device))];
+    await connection.run("CREATE OR REPLACE TEMP TABLE need_devices (device VARCHAR, number INTEGER)");
+    await this.#needDevices.append(
+      connection,
+      names.map((device, number) => ({ device, number })),
+      0,
+      "temp",
+    );
+    const list = selectList(table).replace(/^device, /, "");
+    const result = await connection.stream(
+      `SELECT need.number, ${list} FROM (${await this.#everywhere(
+        table,
+        between(table, fromMs, toMs),
+        fromMs,
+        toMs,
+      )})
+       JOIN need_devices need USING (device)`,
+    );
+    for (const row of await readRows(result, [names, ...kindsOf(table).slice(1)], table.make)) rows.push(row);
+  }
+
+  async #addDiffering<Row>(
+    connection: DuckDBConnection,
+    table: Table<Row>,
+    needs: readonly NeedReading[],
+    rows: Row[],
+  ): Promise<void> {
     await connection.run(
       "CREATE OR REPLACE TEMP TABLE need_readings (device VARCHAR, from_ts TIMESTAMP, to_ts TIMESTAMP)",
     );
     await this.#needReadings.append(connection, needs, 0, "temp");
-    const rows: Row[] = [];
+    const time = table.timeColumn;
     for (const { fromMs, toMs } of clusters(needs)) {
-      const between = `${table.timeColumn} >= ${timestamp(fromMs)} AND ${table.timeColumn} < ${
-        timestamp(toMs)
-      }`;
+      const source = await this.#everywhere(table, between(table, fromMs, toMs), fromMs, toMs);
       const result = await connection.stream(
-        `SELECT ${selectList(table)} FROM (${await this.#everywhere(table, between, fromMs, toMs)}) r
-         WHERE EXISTS (FROM need_readings n
-           WHERE n.device = r.device AND r.${table.timeColumn} >= n.from_ts AND r.${table.timeColumn} < n.to_ts)`,
+        `SELECT ${selectList(table)} FROM (${source}) r WHERE EXISTS (FROM need_readings n
+           WHERE n.device = r.device AND r.${time} >= n.from_ts AND r.${time} < n.to_ts)`,
       );
-      rows.push(...await readRows(result, kindsOf(table), table.make));
+      for (const row of await readRows(result, kindsOf(table), table.make)) rows.push(row);
     }
-    return rows.sort((left, right) => left.offset - right.offset || left.index - right.index);
   }
 
   /** The newest version of each window, or all of them by revision. */
@@ -103,7 +151,7 @@ export class Lookup {
           selectList(windowTable)
         } FROM ${known} ORDER BY window_start, device, window_size, revision`,
       );
-      rows.push(...await readRows(result, kindsOf(windowTable), windowTable.make));
+      for (const row of await readRows(result, kindsOf(windowTable), windowTable.make)) rows.push(row);
     }
     return rows;
   }
@@ -128,6 +176,10 @@ export const windowKey = ["device", "window_size", "window_start"];
 
 export function finite(ms: number): number {
   return Math.min(HIGHEST_MS, Math.max(LOWEST_MS, ms));
+}
+
+function between(table: TableShape, fromMs: number, toMs: number): string {
+  return `${table.timeColumn} >= ${timestamp(fromMs)} AND ${table.timeColumn} < ${timestamp(toMs)}`;
 }
 
 function timestamp(ms: number): string {
