@@ -4,6 +4,7 @@
  */
 import { aggregatorSettings } from "../../aggregator/settings.ts";
 import { settingsMarkdown } from "../../core/settings.ts";
+import { dashboardSettings } from "../../dashboard/settings.ts";
 import { ingestSettings } from "../../ingest/config.ts";
 import { logSettings } from "../../platform/log_address.ts";
 import { serviceSettings } from "../../platform/service.ts";
@@ -14,7 +15,9 @@ export const readmePath = new URL("../../README.md", import.meta.url);
 const tables: Readonly<Record<string, string>> = {
   ingest: settingsMarkdown({ ...ingestSettings, ...tlsSettings }),
   aggregator: settingsMarkdown(aggregatorSettings),
-  both: settingsMarkdown({ ...logSettings, ...serviceSettings }),
+  dashboard: settingsMarkdown(dashboardSettings),
+  log: settingsMarkdown(logSettings),
+  all: settingsMarkdown(serviceSettings),
 };
 
 /** The text with every `<!-- settings NAME -->` … `<!-- end -->` filled in. */
