@@ -21,6 +21,7 @@ const directions: Readonly<Record<string, Directions>> = {
   dashboard: service,
   import: { ...service, all: ["core", "ingest"] }, // a client of ingest, and with its own words
   sql: service,
+  export: service,
   firmware: { all: ["core"], test: ["sim"] },
   sim: { all: ["core", "platform", "ingest", "aggregator", "dashboard", "firmware"] },
   dev: {
