@@ -34,6 +34,12 @@ export type HttpFault =
 export interface HttpNetworkOptions {
   readonly scheduler: Scheduler;
   readonly handler: HttpHandler;
+  /**
+   * The handler takes virtual time (it waits for a simulated log, say): the event in which a request arrives ends without
+   * it, and the answer leaves when the handler has made it. Whoever steps the scheduler lets {@link HttpNetwork.underWay}
+   * requests come to rest between events.
+   */
+  readonly takesTime?: boolean;
   /** One way, in milliseconds (default: 15). Asked for each packet. */
   readonly latencyMs?: (device: string) => number;
   /** Asked when a board connects (default: always answered). Null: nobody answers, not even with a refusal. */
@@ -59,6 +65,8 @@ export class HttpNetwork implements Network {
   readonly #options: HttpNetworkOptions;
   readonly #services: WorldServices;
   readonly #forgets = new Set<() => void>();
+  /** Requests in the handler's hands. */
+  underWay = 0;
   /** Connections open at this moment. */
   openCount = 0;
 
@@ -100,6 +108,15 @@ export class HttpNetwork implements Network {
     if (accepted === "yes") return this.#serve(device, `http://${name}:${port}`, events);
     if (accepted !== null) this.#after(device, () => events.failed(accepted));
     return { send() {}, close() {} };
+  }
+
+  async #handle(request: Request, device: string): Promise<Response> {
+    this.underWay++;
+    try {
+      return await this.#options.handler(request, { device, nowMs: this.#options.scheduler.nowMs });
+    } finally {
+      this.underWay--;
+    }
   }
 
   #after(device: string, task: () => void | Promise<void>): void {
@@ -158,9 +175,8 @@ export class HttpNetwork implements Network {
       if (fault?.kind === "silence") return;
       if (fault?.kind === "bytes") return deliver(fault.bytes, true);
       if (fault?.kind === "reset" && !fault.handled) return reset();
-      const response = fault?.kind === "answer"
-        ? fault.response
-        : await this.#options.handler(requestOf(origin, head, body), { device, nowMs: scheduler.nowMs });
+      const handle = () => this.#handle(requestOf(origin, head, body), device);
+      const response = fault?.kind === "answer" ? fault.response : await handle();
       const bytes = await responseBytes(response, head.keepAlive);
       if (fault?.kind === "reset") return reset();
       deliver(bytes, !head.keepAlive, fault?.kind === "delay" ? fault.ms : 0);
@@ -171,7 +187,10 @@ export class HttpNetwork implements Network {
           if (!open) return;
           usedAtMs = scheduler.nowMs;
           const outcome = reader.push(bytes);
-          if (outcome.kind === "request") await serve(outcome.head, outcome.body);
+          if (outcome.kind === "request") {
+            const served = serve(outcome.head, outcome.body);
+            if (this.#options.takesTime !== true) await served;
+          }
           if (outcome.kind === "broken") {
             deliver(await responseBytes(new Response(null, { status: 400 }), false), true);
           }

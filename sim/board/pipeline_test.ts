@@ -1,0 +1,135 @@
+/** From the sensor to rows: the firmware, the production ingest and the production fold. */
+import assert from "node:assert/strict";
+import process from "node:process";
+import type { BootRow, DeviceRow } from "../../core/rows.ts";
+import type { MemoryRows } from "../memory_rows.ts";
+import { HOUR_MS, MINUTE_MS, SECOND_MS, START_MS } from "./testing/desk.ts";
+import { withPipeline } from "./testing/pipeline.ts";
+import { weatherOf } from "./weather.ts";
+
+const long = process.env.ISOTHERM_LONG === "1";
+
+function deviceOf(rows: MemoryRows, device: string): DeviceRow {
+  const row = rows.devices.get(device);
+  assert.ok(row !== undefined, `${device} is known`);
+  return row;
+}
+const bootsOf = (rows: MemoryRows, device: string): BootRow[] =>
+  [...rows.boots.values()].filter((row) => row.device === device);
+
+Deno.test("24 h without a server: every slot is counted, on time but for the minute that silence had closed", async () => {
+  const everyMs = long ? 2_000 : 10_000;
+  const outage = [START_MS + 10 * MINUTE_MS, START_MS + 10 * MINUTE_MS + 24 * HOUR_MS] as const;
+  const isOut = (nowMs: number) => nowMs >= outage[0] && nowMs < outage[1];
+  const accepts = () => isOut(pipelineNow()) ? "refused" : "yes";
+  let pipelineNow = () => START_MS;
+  await withPipeline({ accepts }, async (pipeline) => {
+    pipelineNow = () => pipeline.scheduler.nowMs;
+    pipeline.scheduler.at(outage[0], () => pipeline.network.forgetConnections());
+    const board = await pipeline.board({ device: "board-1", settings: { every_ms: everyMs } });
+    await board.powerOn();
+    await pipeline.run(24 * HOUR_MS + 20 * MINUTE_MS + 2 * SECOND_MS);
+    const rows = pipeline.fold();
+    const device = deviceOf(rows, "board-1");
+    const slots = (24 * HOUR_MS + 20 * MINUTE_MS) / everyMs;
+    assert.equal(device.counted + device.countedLate, slots + (everyMs === 10_000 ? 1 : 0));
+    assert.equal(device.quarantined + device.sensorFault, 0);
+    assert.ok(device.countedLate <= 60_000 / everyMs, `${device.countedLate} late`);
+    const late = rows.readings.filter((row) => row.late).map((row) => row.tsMs);
+    assert.ok(late.every((tsMs) => Math.abs(tsMs - outage[0]) < 60_000));
+    checkCadence(rows, everyMs);
+    checkValues(rows, "board-1");
+    checkDrain(rows, outage[1], everyMs);
+  });
+});
+
+/** Slots lie on the grid of the clock, never off by more than 50 ms. */
+function checkCadence(rows: MemoryRows, everyMs: number): void {
+  for (const { seq, tsMs } of rows.readings) {
+    if (seq === 0) continue;
+    const off = Math.min(tsMs % everyMs, everyMs - tsMs % everyMs);
+    assert.ok(off <= 50, `slot ${seq} is ${off} ms off the grid`);
+  }
+}
+
+function checkValues(rows: MemoryRows, device: string): void {
+  const weather = weatherOf(1, device);
+  for (const row of rows.readings) {
+    const air = weather.at(row.tsMs);
+    assert.equal(row.temperatureMilliC, air.temperatureTenthsC * 100);
+    assert.equal(row.humidityMilliPct, air.humidityTenthsPct * 100);
+  }
+}
+
+/** Once the server is back, no new slot waits for more than two intervals, however long the backlog. */
+function checkDrain(rows: MemoryRows, backMs: number, everyMs: number): void {
+  for (const { tsMs, appendMs, seq } of rows.readings) {
+    if (tsMs < backMs + 90 * SECOND_MS) continue;
+    assert.ok(appendMs - tsMs <= 2 * everyMs, `slot ${seq} came after ${appendMs - tsMs} ms`);
+  }
+}
+
+Deno.test("power cuts with and without a server: both balances hold", async () => {
+  let open = true;
+  const surroundings = { accessPoint: () => open ? "open" as const : "absent" as const };
+  await withPipeline({}, async (pipeline) => {
+    const board = await pipeline.board({ device: "board-1", settings: { every_ms: 2000 }, surroundings });
+    await board.powerOn();
+    for (let round = 0; round < 6; round++) {
+      open = round % 2 === 0;
+      await pipeline.run(3 * MINUTE_MS + 7 * SECOND_MS);
+      board.powerCut();
+      await pipeline.run(20 * SECOND_MS);
+      await board.powerOn();
+    }
+    open = true;
+    await pipeline.run(3 * MINUTE_MS);
+    const rows = pipeline.fold();
+    const boots = bootsOf(rows, "board-1");
+    assert.equal(boots.length, 7);
+    const device = deviceOf(rows, "board-1");
+    assert.equal(device.quarantined, 0);
+    assert.equal(device.sharedName, false);
+    const arrived = device.counted + device.countedLate + device.duplicates;
+    assert.equal(arrived, pipeline.log.records(0).reduce((sum, record) => sum + readingsIn(record.value), 0));
+    assert.ok(device.duplicates <= 6, "at each restart the slot that was sent last, at most");
+    assert.equal(device.counted + device.countedLate, rows.readings.length);
+    const expected = 6 * 93 + 89;
+    assert.ok(Math.abs(rows.readings.length - expected) <= 6, `${rows.readings.length} slots`);
+  });
+});
+
+const readingsIn = (value: Uint8Array | null): number =>
+  value === null ? 0 : JSON.parse(new TextDecoder().decode(value)).readings.length;
+
+Deno.test("two boards with one name are flagged, and no reading of either is lost", async () => {
+  await withPipeline({}, async (pipeline) => {
+    const first = await pipeline.board({ device: "twin" });
+    const second = await pipeline.board({ device: "twin", seed: 2 });
+    await first.powerOn();
+    await second.powerOn();
+    await pipeline.run(5 * MINUTE_MS + SECOND_MS);
+    const rows = pipeline.fold();
+    assert.equal(deviceOf(rows, "twin").sharedName, true);
+    assert.equal(bootsOf(rows, "twin").length, 2);
+    assert.equal(deviceOf(rows, "twin").counted + deviceOf(rows, "twin").countedLate, 62);
+  });
+});
+
+Deno.test("an old flash image is restored: duplicates, no conflict, nothing lost", async () => {
+  await withPipeline({}, async (pipeline) => {
+    const board = await pipeline.board({ device: "board-1" });
+    await board.powerOn();
+    await pipeline.run(5 * MINUTE_MS);
+    const image = board.flash.image();
+    await pipeline.run(5 * MINUTE_MS);
+    board.powerCut();
+    board.flash.restore(image);
+    await board.powerOn();
+    await pipeline.run(5 * MINUTE_MS);
+    const device = deviceOf(pipeline.fold(), "board-1");
+    assert.equal(device.quarantined, 0);
+    assert.ok(device.duplicates > 0);
+    assert.equal(device.counted + device.countedLate, 90);
+  });
+});
