@@ -14,6 +14,8 @@ export interface BrokerOptions {
   readonly folder?: string;
   /** Port on 127.0.0.1; a free one by default. */
   readonly port?: number;
+  /** All of `server.properties` in place of our own; `port` says where it listens for clients then. */
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 export interface KafkaBroker {
@@ -71,7 +73,7 @@ export async function startKafka(options: BrokerOptions = {}): Promise<KafkaBrok
   const folder = options.folder ?? await Deno.makeTempDir({ prefix: "isotherm-kafka-" });
   await Deno.mkdir(folder, { recursive: true });
   const config = `${folder}/server.properties`;
-  const port = await writeConfig(config, folder, options.port);
+  const port = await writeConfig(config, folder, options);
   const java = (args: readonly string[], streams: "null" | "piped") =>
     new Deno.Command("java", {
       args: [...FLAGS, "-cp", `${jars}/*`, ...args],
@@ -137,7 +139,16 @@ export async function startKafka(options: BrokerOptions = {}): Promise<KafkaBrok
 }
 
 /** Writes the configuration; a folder that has one keeps its ports. */
-async function writeConfig(config: string, folder: string, wanted: number | undefined): Promise<number> {
+async function writeConfig(config: string, folder: string, options: BrokerOptions): Promise<number> {
+  const { port: wanted, properties } = options;
+  if (properties !== undefined) {
+    if (wanted === undefined) throw new Error("properties of one's own need a port");
+    await Deno.writeTextFile(
+      config,
+      Object.entries(properties).map(([name, value]) => `${name}=${value}\n`).join(""),
+    );
+    return wanted;
+  }
   const found = await Deno.readTextFile(config).catch(() => "");
   const portOf = (name: string) =>
     Number(new RegExp(`${name}://127\\.0\\.0\\.1:(\\d+)`).exec(found)?.[1] ?? 0);
