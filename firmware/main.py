@@ -1,6 +1,7 @@
 """Isotherm's board: a DHT22 on a grid, a backlog in flash, HTTP. Puts the parts together; the only file that touches
 machine, network and the clock."""
 import asyncio
+import gc
 import machine
 import network
 import os
@@ -68,6 +69,16 @@ def make_tls(ca_file):
     return lambda sock, host: context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
 
+async def report_hourly(uptime, backlog, uploader):
+    while True:
+        await asyncio.sleep_ms(3600000)
+        gc.collect()
+        say(
+            "status", ("uptime_s", uptime.ms() // 1000), ("heap_used", gc.mem_alloc()), ("heap_free", gc.mem_free()),
+            ("sent", uploader.sent), ("pending", backlog.size()),
+        )
+
+
 async def run(settings):
     uptime = Uptime(time.ticks_ms, time.ticks_diff)
     ring = FlashRing("/ring", SEGMENTS_MAX)
@@ -98,8 +109,11 @@ async def run(settings):
     watchdog = machine.WDT(timeout=WATCHDOG_MS)
     power_pin = settings["sensor_power_pin"]
     power = None if power_pin is None else machine.Pin(power_pin, machine.Pin.OUT, value=1)
-    sampler = Sampler(sensor, backlog, clock, uptime.ms, every_ms, watchdog.feed, stored, power)
-    await asyncio.gather(link.run(), times.run(), uploader.run(), sampler.run())
+    led_pin = settings["led_pin"]
+    lamp = None if led_pin is None else machine.Pin(led_pin, machine.Pin.OUT, value=0)
+    sampler = Sampler(sensor, backlog, clock, uptime.ms, every_ms, watchdog.feed, stored, power, lamp)
+    report = report_hourly(uptime, backlog, uploader)
+    await asyncio.gather(link.run(), times.run(), uploader.run(), sampler.run(), report)
 
 
 def main():

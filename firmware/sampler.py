@@ -9,6 +9,7 @@ from micropython import const
 FIRST_MS = 1500  # AM2302 manual: after power-up the sensor wants one second of rest
 _RETRY_MS = const(2000)  # AM2302 manual: time between two readings
 _VALUES = '"temperature_c":%s,"humidity_pct":%s'
+_PILE = const(6)  # slots that may wait before the lamp is lit
 _HUNG_SLOTS = const(5)
 _POWER_OFF_MS = const(1000)
 _SLACK_MS = const(100)  # what a correction of the clock may take from an interval
@@ -27,9 +28,9 @@ def next_slot(last_ms, now_ms, every_ms, offset_ms):
 
 class Sampler:
     """sensor: see dht22.py; feed(): the watchdog; stored: an asyncio.Event, set after each slot; power(on) switches the
-    sensor's supply, None if it hangs on the board's."""
+    sensor's supply, None if it hangs on the board's; lamp(on) is lit while the sensor fails or slots pile up."""
 
-    def __init__(self, sensor, backlog, clock, uptime_ms, every_ms, feed, stored, power=None):
+    def __init__(self, sensor, backlog, clock, uptime_ms, every_ms, feed, stored, power=None, lamp=None):
         self._sensor = sensor
         self._backlog = backlog
         self._clock = clock
@@ -39,6 +40,7 @@ class Sampler:
         self._stored = stored
         self._suspicion = Suspicion()
         self._power = power
+        self._lamp = lamp
         self._failures = 0  # slots without an answer, in a row
 
     async def run(self):
@@ -79,7 +81,10 @@ class Sampler:
         self._note(code)
         seq = self._backlog.store(taken_ms, code, flag, temperature, humidity)
         self._stored.set()
+        pending = self._backlog.size()
+        if self._lamp:
+            self._lamp(1 if code or pending > _PILE else 0)
         what = '"error":"%s"' % CAUSES[code] if code else _VALUES % (tenths(temperature), tenths(humidity))
         if flag:
             what += ',"flag":"%s"' % FLAGS[flag]
-        print('{"event":"sample","seq":%d,%s,"pending":%d}' % (seq, what, self._backlog.size()))
+        print('{"event":"sample","seq":%d,%s,"pending":%d}' % (seq, what, pending))

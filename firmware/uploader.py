@@ -34,7 +34,7 @@ class Uploader:
         self._restart = restart
         self._credit = _FIRST_CREDIT
         self._body = Body(device, every_ms)
-        self._sent = 0
+        self.sent = 0  # slots acknowledged in this boot
 
     async def run(self):
         while True:
@@ -89,7 +89,7 @@ class Uploader:
         self._backoff.succeeded()
         self._backlog.acknowledge(selection)
         self._lost.reported(lost)
-        self._sent += len(selection.slots)
+        self.sent += len(selection.slots)
         credit = told.get("credit")
         if isinstance(credit, int) and credit >= 1:
             self._credit = credit

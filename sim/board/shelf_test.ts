@@ -352,3 +352,27 @@ for (
     assert.equal(desk.receiver.requests.length, 0);
   });
 }
+
+// ---- what a person sees ----
+
+Deno.test("the lamp is lit while slots pile up, and a status line comes every hour", async () => {
+  let open = true;
+  const lamp: [number, number][] = [];
+  await using desk = await setUpDesk({
+    surroundings: { accessPoint: () => open ? "open" : "absent" },
+    onPin: ({ pin, level, atUs }) =>
+      pin === 2 ? lamp.push([Math.round(atUs / 1000) - START_MS, level]) : undefined,
+  });
+  await desk.board.powerOn();
+  await desk.run(10 * MINUTE_MS);
+  open = false;
+  await desk.run(10 * MINUTE_MS);
+  open = true;
+  await desk.run(41 * MINUTE_MS);
+  assert.deepEqual(lamp.map(([, level]) => level), [0, 1, 0]);
+  assert.ok((lamp[1]?.[0] ?? 0) > 10 * MINUTE_MS && (lamp[1]?.[0] ?? 0) < 12 * MINUTE_MS);
+  const [status] = desk.events("status");
+  assert.equal(status?.uptime_s, 3600);
+  assert.equal(status?.sent, 360);
+  assert.equal(status?.pending, 0);
+});
