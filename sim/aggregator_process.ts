@@ -94,8 +94,9 @@ export class AggregatorProcess {
   /** Stops in good order. Resolves with what stopped it before, if anything. */
   async stop(): Promise<string | null> {
     const process = this.#process;
-    this.#process = null;
-    return await process?.stop() ?? null;
+    const sentence = await process?.stop() ?? null;
+    if (this.#process === process) this.#process = null;
+    return sentence;
   }
 }
 
@@ -112,6 +113,7 @@ class Life {
   readonly #handles: Handle[] = [];
   readonly #done: Promise<void>;
   #failure: unknown = null;
+  readonly #death = Promise.withResolvers<void>();
   #isDead = false;
   #crash: { inCalls: number; readonly when: "before" | "after"; readonly onCrash: () => void } | null = null;
 
@@ -125,7 +127,12 @@ class Life {
     this.aggregator = createAggregator({
       reader: {
         partitions: reader.partitions,
-        join: (assignments) => reader.join(assignments),
+        // A group does not wait for the dead.
+        join: ({ assigned, revoked }) =>
+          reader.join({
+            assigned: (partitions) => Promise.race([assigned(partitions), this.#death.promise]),
+            revoked: (partitions) => Promise.race([revoked(partitions), this.#death.promise]),
+          }),
         range: (partition) => this.#call(() => reader.range(partition)),
         read: (partition, offset, limits) => this.#call(() => reader.read(partition, offset, limits)),
         hint: (partition, nextOffset) => reader.hint(partition, nextOffset),
@@ -191,18 +198,16 @@ class Life {
 
   async stop(): Promise<string | null> {
     this.#end.abort();
-    await this.#done;
+    await Promise.race([this.#done, this.#death.promise]);
     this.#ends.kill();
-    if (this.#failure === null) return null;
-    if (this.#failure instanceof Error && this.#failure.name !== "AssertionFailed") {
-      return this.#failure.message;
-    }
-    throw this.#failure;
+    if (this.bug !== null) throw this.bug;
+    return this.#failure === null ? null : (this.#failure as Error).message;
   }
 
   #die(): void {
     this.#isDead = true;
     this.#ends.kill();
+    this.#death.resolve();
   }
 
   /** A call through a port: the places where the process can die. */

@@ -29,18 +29,9 @@ export interface WorldRows {
     OracleReading,
     "device" | "boot" | "seq" | "tsMs" | "temperature" | "humidity" | "fault"
   >[];
-  readonly quarantined: readonly {
-    readonly device: string;
-    readonly boot: number | null;
-    readonly seq: number | null;
-  }[];
   readonly windows: readonly OracleWindow[];
-  readonly boots: readonly {
-    readonly device: string;
-    readonly boot: number;
-    readonly slots: number;
-    readonly lost: number;
-  }[];
+  /** The ledger: spans of slots as "from-to:state", of which q is quarantined. */
+  readonly boots: readonly { readonly device: string; readonly boot: number; readonly spans: string }[];
 }
 
 const slotOf = (at: { readonly device: string; readonly boot: number | null; readonly seq: number | null }) =>
@@ -54,7 +45,7 @@ export function judgeWorld(
 ): string[] {
   const problems: string[] = [];
   const counted = Map.groupBy(rows.readings, slotOf);
-  const quarantined = new Set(rows.quarantined.map(slotOf));
+  const quarantined = quarantinedSlots(rows.boots);
   const known = new Map(samples.map((sample) => [slotOf(sample), sample]));
   for (const sample of samples) {
     const found = counted.get(slotOf(sample)) ?? [];
@@ -64,7 +55,7 @@ export function judgeWorld(
     if (reading !== undefined && !isSame(sample, reading)) {
       problems.push(`${name} measured ${valuesOf(sample)}, but ${valuesOf(reading)} was counted`);
     }
-    const isThere = found.length > 0 || quarantined.has(slotOf(sample));
+    const isThere = found.length > 0 || quarantined(sample);
     if (!isThere && sample.fate === "acknowledged") {
       problems.push(`${name} was acknowledged and is in no row`);
     }
@@ -77,6 +68,17 @@ export function judgeWorld(
     if (isBoards && !known.has(slot)) problems.push(`${slot} is counted and was never measured`);
   }
   return [...problems, ...windowProblems(samples, rows, windows, counted)];
+}
+
+/** Tells of a slot whether the ledger has it as quarantined. (Not every quarantined reading is kept as a row.) */
+function quarantinedSlots(boots: WorldRows["boots"]): (sample: WorldSample) => boolean {
+  const spans = new Map<string, number[][]>();
+  for (const { device, boot, spans: text } of boots) {
+    const quarantined = text.split(",").filter((span) => span.endsWith(":q"));
+    spans.set(`${boot} ${device}`, quarantined.map((span) => span.slice(0, -2).split("-").map(Number)));
+  }
+  return ({ device, boot, seq }) =>
+    (spans.get(`${boot} ${device}`) ?? []).some(([from = 0, to = 0]) => from <= seq && seq <= to);
 }
 
 interface Measured {

@@ -657,9 +657,8 @@ class Pipeline {
   #compareWorld(judged: readonly OracleResult[]): void {
     const problems = judgeWorld(this.#samples(), {
       readings: judged.flatMap((result) => result.readings),
-      quarantined: judged.flatMap((result) => result.quarantined),
       windows: judged.flatMap((result) => [...result.windows, ...result.open]),
-      boots: judged.flatMap((result) => result.boots).map((row) => ({ ...row, lost: row.states.lost })),
+      boots: judged.flatMap((result) => result.boots),
     }, this.#scenario.windows);
     if (problems.length > 0) {
       this.#violation ??= `${problems.length} differences from what was measured: ${
