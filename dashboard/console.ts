@@ -33,7 +33,8 @@ export function sqlStream(runner: SqlRunner, sql: string): Response {
 export async function schemaOf(rows: PublishedRows) {
   const found = await rows.query(
     `SELECT c.table_name, v.comment, c.column_name, c.data_type, c.comment
-     FROM duckdb_columns() c JOIN duckdb_views() v USING (database_name, schema_name, table_name)
+     FROM duckdb_columns() c JOIN duckdb_views() v
+       ON v.view_name = c.table_name AND v.database_name = c.database_name AND v.schema_name = c.schema_name
      WHERE v.comment IS NOT NULL AND NOT v.internal ORDER BY c.table_name, c.column_index`,
   );
   const views = new Map<string, { name: string; comment: string; columns: unknown[] }>();
