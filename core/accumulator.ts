@@ -17,9 +17,11 @@ export interface Place {
 
 function isBefore(a: Place, b: Place): boolean {
   if (a.tsMs !== b.tsMs) return a.tsMs < b.tsMs;
-  const [bootA, bootB] = [a.boot ?? -1, b.boot ?? -1];
+  const bootA = a.boot ?? -1;
+  const bootB = b.boot ?? -1;
   if (bootA !== bootB) return bootA < bootB;
-  const [seqA, seqB] = [a.seq ?? -1, b.seq ?? -1];
+  const seqA = a.seq ?? -1;
+  const seqB = b.seq ?? -1;
   if (seqA !== seqB) return seqA < seqB;
   return a.offset !== b.offset ? a.offset < b.offset : a.index < b.index;
 }
@@ -76,8 +78,13 @@ export class Channel {
     } else {
       if (value < this.min) this.min = value;
       if (value > this.max) this.max = value;
-      if (!isBefore(place, this.lastPlace)) [this.last, this.lastPlace] = [value, place];
-      else if (isBefore(place, this.firstPlace)) [this.first, this.firstPlace] = [value, place];
+      if (!isBefore(place, this.lastPlace)) {
+        this.last = value;
+        this.lastPlace = place;
+      } else if (isBefore(place, this.firstPlace)) {
+        this.first = value;
+        this.firstPlace = place;
+      }
     }
     this.remember(value);
   }
@@ -108,7 +115,7 @@ export class Channel {
   /** Nearest rank: the ⌈percent · n / 100⌉-th smallest of the remembered values; null without any. */
   percentiles(percents: readonly number[]): (number | null)[] {
     if (this.#counts === null) {
-      const sorted = this.#listed.toSorted((a, b) => a - b);
+      const sorted = Int32Array.from(this.#listed).sort();
       return percents.map((percent) => sorted[Math.ceil((percent * sorted.length) / 100) - 1] ?? null);
     }
     const counts = [...this.#countListed()].sort(([a], [b]) => a - b);

@@ -98,6 +98,11 @@ export class DeviceState {
       : null;
   }
 
+  /** A boot that is known; nearly always the one that was used last. */
+  bootNumbered(boot: number): BootState | undefined {
+    return this.lastBoot !== null && this.lastBoot.boot === boot ? this.lastBoot : this.boots.get(boot);
+  }
+
   /** The open window, made if there is none. */
   openWindow(spec: number, startMs: number, endMs: number): WindowState {
     const windows = this.open[spec]!;

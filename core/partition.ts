@@ -62,7 +62,8 @@ type Item =
   & (
     | { readonly kind: "tick" }
     | { readonly kind: "owner" }
-    | { readonly kind: "batch"; readonly batch: Batch }
+    /** `device` as it was known when the batch was decoded. */
+    | { readonly kind: "batch"; readonly batch: Batch; readonly device: DeviceState | undefined }
     | { readonly kind: "misplaced"; readonly batch: Batch }
     | { readonly kind: "device"; readonly device: string; readonly control: DeviceRecord }
     | { readonly kind: "release"; readonly release: ReleaseRecord }
@@ -262,15 +263,20 @@ export class Partition {
   /** Decodes records (offsets from `nextOffset` on, in order) and collects what folding them has to know. */
   prepare(records: readonly LogRecord[]): Prepared {
     const items: Item[] = [];
-    const needs = new NeedsOf(this.config, (device) => this.#devices.get(device));
+    const needs = new NeedsOf(this.config);
     let appendMs = this.#appendHighMs;
     for (const record of records) {
       const classified = classify(record);
       if (classified.kind === "unknown") return { items, needs, stop: classified.sentence };
       appendMs = Math.max(appendMs, record.appendMs);
       const item = this.#decode(record, appendMs, classified.kind);
-      if (item.kind === "batch") needs.addBatch(item.batch, appendMs);
-      else if (item.kind === "release") needs.addRelease(item.release, appendMs);
+      // Of a device that isn't known nothing can be stored.
+      if (item.kind === "batch") {
+        if (item.device !== undefined) needs.addBatch(item.device, item.batch, appendMs);
+      } else if (item.kind === "release") {
+        const device = this.#devices.get(item.release.device);
+        if (device !== undefined) needs.addRelease(device, item.release, appendMs);
+      }
       items.push(item);
     }
     return { items, needs, stop: null };
@@ -318,11 +324,11 @@ export class Partition {
           const detail = decoded.problems.map(({ path, message }) => `${path} ${message}`.trim()).join("; ");
           return { ...base, kind: "undecodable", detail };
         }
-        return {
-          ...base,
-          kind: this.#isOurs(decoded.batch.device) ? "batch" : "misplaced",
-          batch: decoded.batch,
-        };
+        const { batch } = decoded;
+        const device = this.#devices.get(batch.device);
+        return device !== undefined || this.#isOurs(batch.device)
+          ? { record, appendMs, kind, batch, device }
+          : { record, appendMs, kind: "misplaced", batch };
       }
       default:
         return unreachable(kind);
@@ -348,7 +354,7 @@ export class Partition {
     this.#nextOffset = record.offset + 1;
     this.#lastOffset = record.offset;
     this.#appendHighMs = item.appendMs;
-    if (item.kind === "batch") this.#foldBatch(item.batch, record, item.appendMs);
+    if (item.kind === "batch") this.#foldBatch(item.device, item.batch, record, item.appendMs);
     else if (item.kind === "owner") this.#epoch = record.offset;
     else if (item.kind === "misplaced") this.#foldMisplaced(item.batch, record, item.appendMs);
     else if (item.kind === "device") this.#foldDevice(item.device, item.control, record, item.appendMs);
@@ -357,27 +363,31 @@ export class Partition {
     this.#closeDue(item.appendMs, record.offset);
   }
 
-  #foldBatch(batch: Batch, record: LogRecord, appendMs: number): void {
-    const device = this.#deviceOf(batch.device, appendMs);
+  #foldBatch(known: DeviceState | undefined, batch: Batch, record: LogRecord, appendMs: number): void {
+    const device = known === undefined ? this.#deviceOf(batch.device, appendMs) : this.#touched(known);
     this.#closeSilent(device, appendMs, record.offset); // (1)
     device.lastAppendMs = appendMs;
     device.lastOffset = record.offset;
     device.retired = false;
     if (batch.everyMs !== null) device.everyMs = batch.everyMs;
-    expireUnsequenced(device, appendMs, this.config.retentionMs);
+    if (device.unsequencedDays.size > 0) expireUnsequenced(device, appendMs, this.config.retentionMs);
     const boot = batch.boot === null ? null : this.#bootOf(device, batch.boot, appendMs);
     if (boot !== null) {
       boot.heard = true;
       device.currentBoot = boot.boot;
-      this.#noteLost(device, boot, batch, appendMs);
+      if (batch.lost.length > 0 || batch.previous !== null) this.#noteLost(device, boot, batch, appendMs);
     }
-    const [firstEventMs, lastEventMs] = [boot?.firstEventMs, boot?.lastEventMs];
+    const firstEventMs = boot?.firstEventMs;
+    const lastEventMs = boot?.lastEventMs;
     const length = batch.readings.length;
     const at: Origin = { record, appendMs, batch, boot, timeUncertain: !batch.synced, released: false };
     for (let index = 0; index < length; index++) this.#judge(device, at, batch.readings[index]!, index); // (2)
     device.pendingSinceMs = batch.pendingSinceMs;
     device.watermarkMs = watermarkAfter(device, appendMs, batch.synced, this.config); // (3)
-    if (boot !== null && (boot.firstEventMs !== firstEventMs || boot.lastEventMs !== lastEventMs)) {
+    if (
+      boot !== null && device.boots.size > 1 &&
+      (boot.firstEventMs !== firstEventMs || boot.lastEventMs !== lastEventMs)
+    ) {
       noteSharedName(device, boot, this.config.outOfOrderMs);
     }
     this.#closePassed(device, appendMs, record.offset); // (4)
@@ -416,13 +426,13 @@ export class Partition {
     if (identity.kind === "duplicate" || (at.released && identity === CONFLICT)) {
       this.#noteDuplicate(device, at, reading.seq, tsMs, index);
     } else if (identity.kind === "refused") this.#quarantine(device, at, reading, index, identity.verdict);
-    else this.#accept(device, at, identity.reading, tsMs, index);
+    else this.#accept(device, at, identity.rest ?? reading, tsMs, index);
   }
 
   #accept(device: DeviceState, at: Origin, reading: Reading, tsMs: number, index: number): void {
     const sequenced = at.boot !== null && reading.seq !== null;
-    const late = device.currentWindow(0, tsMs) === null &&
-      this.#isClosed(device, 0, windowOf(this.config.windows[0]!, tsMs));
+    const finest = device.currentWindow(0, tsMs);
+    const late = finest === null && this.#isClosed(device, 0, windowOf(this.config.windows[0]!, tsMs));
     if (sequenced && !this.#noteSlot(device, at.boot!, reading.seq!, slotStates.final)) {
       const detail = `its device's ledger is full (${limits.spansPerDeviceMax} spans)`;
       this.#quarantine(device, at, reading, index, { reason: "undecidable", detail });
@@ -452,7 +462,7 @@ export class Partition {
     const specs = this.config.windows;
     for (let i = 0; i < specs.length; i++) {
       const spec = specs[i]!;
-      const current = device.currentWindow(i, tsMs);
+      const current = i === 0 ? finest : device.currentWindow(i, tsMs);
       if (current !== null) current.addOpen(row);
       else if (isTumbling(spec)) {
         this.#addTo(device, i, windowOf(spec, tsMs), row);
@@ -509,7 +519,8 @@ export class Partition {
     tsMs: number,
     appendMs: number,
   ): Identity {
-    if (boot.slots.stateOf(seq) !== slotStates.final) return { kind: "accepted", reading };
+    // Nearly all are the next slot of their boot.
+    if (seq >= boot.known || boot.slots.stateOf(seq) !== slotStates.final) return AS_IT_IS;
     if (reading.tsMs === null) return { kind: "duplicate" };
     const twin = this.#keptAt(device, tsMs, appendMs).find((row) =>
       row.boot === boot.boot && row.seq === seq
@@ -520,14 +531,14 @@ export class Partition {
   }
 
   #identifyTime(device: DeviceState, reading: Reading, tsMs: number, appendMs: number): Identity {
-    if (reading.tsMs === null) return { kind: "accepted", reading };
+    if (reading.tsMs === null) return AS_IT_IS;
     if (device.unsequencedExpiredMs !== null && tsMs <= device.unsequencedExpiredMs) {
       const detail =
         "it has no seq, and readings as old as it have expired: whether it is known can't be told";
       return { kind: "refused", verdict: { reason: "undecidable", detail } };
     }
     if (device.unsequencedHighestMs === null || tsMs > device.unsequencedHighestMs) {
-      return { kind: "accepted", reading };
+      return AS_IT_IS;
     }
     const kept = this.#keptAt(device, tsMs, appendMs).filter((row) => row.boot === null || row.seq === null);
     let [known, unknown] = [0, 0];
@@ -542,8 +553,8 @@ export class Partition {
         rest[channel] = null;
       }
     }
-    if (known === 0) return { kind: "accepted", reading };
-    return unknown === 0 ? { kind: "duplicate" } : { kind: "accepted", reading: rest };
+    if (known === 0) return AS_IT_IS;
+    return unknown === 0 ? { kind: "duplicate" } : { kind: "accepted", rest };
   }
 
   /** Kept readings of a device with this event time, stored and fresh. */
@@ -843,6 +854,10 @@ export class Partition {
       device = new DeviceState(name, appendMs, this.config.windows.length);
       this.#devices.set(name, device);
     }
+    return this.#touched(device);
+  }
+
+  #touched(device: DeviceState): DeviceState {
     if (!device.dirty) {
       device.dirty = true;
       this.#dirtyDevices.push(device);
@@ -852,7 +867,7 @@ export class Partition {
 
   /** Null if the device's ledger can't take another boot. */
   #bootOf(device: DeviceState, number: number, appendMs: number): BootState | null {
-    let boot = device.lastBoot?.boot === number ? device.lastBoot : device.boots.get(number);
+    let boot = device.bootNumbered(number);
     if (boot === undefined) {
       if (device.boots.size >= limits.bootsPerDeviceMax) return null;
       boot = new BootState(number, appendMs);
@@ -1041,10 +1056,12 @@ function firstOf(device: DeviceState): number {
 }
 
 type Identity =
-  | { readonly kind: "accepted"; readonly reading: Reading }
+  /** `rest`: what of it is new; null for all. */
+  | { readonly kind: "accepted"; readonly rest: Reading | null }
   | { readonly kind: "duplicate" }
   | { readonly kind: "refused"; readonly verdict: Verdict };
 
+const AS_IT_IS: Identity = { kind: "accepted", rest: null };
 const CONFLICT: Identity = {
   kind: "refused",
   verdict: {
@@ -1098,21 +1115,14 @@ class NeedsOf implements Needs {
   readonly windows: { device: string; windowSize: string; startMs: number }[] = [];
   #seen = new Set<string>();
 
-  constructor(
-    readonly config: JudgeConfig,
-    readonly deviceOf: (name: string) => DeviceState | undefined,
-  ) {}
+  constructor(readonly config: JudgeConfig) {}
 
-  addBatch(batch: Batch, appendMs: number): void {
-    const device = this.deviceOf(batch.device);
-    if (device === undefined) return; // nothing can be stored of it
-    const boot = batch.boot === null ? undefined : device.boots.get(batch.boot);
+  addBatch(device: DeviceState, batch: Batch, appendMs: number): void {
+    const boot = batch.boot === null ? undefined : device.bootNumbered(batch.boot);
     for (const reading of batch.readings) this.#addReading(device, boot, batch, reading, appendMs);
   }
 
-  addRelease(release: ReleaseRecord, appendMs: number): void {
-    const device = this.deviceOf(release.device);
-    if (device === undefined) return;
+  addRelease(device: DeviceState, release: ReleaseRecord, appendMs: number): void {
     const boot = release.boot === null ? undefined : device.boots.get(release.boot);
     this.#addReading(
       device,
@@ -1135,7 +1145,8 @@ class NeedsOf implements Needs {
     const sequenced = batch.boot !== null && reading.seq !== null;
     const mayBeKnown = sequenced
       ? isLedgerNearlyFull(device) ||
-        (boot !== undefined && boot.slots.stateOf(reading.seq!) === slotStates.final)
+        (boot !== undefined && reading.seq! < boot.known &&
+          boot.slots.stateOf(reading.seq!) === slotStates.final)
       : device.unsequencedHighestMs !== null && tsMs <= device.unsequencedHighestMs;
     const isInvalid = inspectReading(reading, batch.readings.length, appendMs, this.config) !== null;
     if (reading.tsMs !== null && (mayBeKnown || isInvalid)) this.#addSpan(device.device, tsMs, tsMs + 1);

@@ -21,7 +21,10 @@ const ascii = new TextDecoder("latin1");
 const NAMES_MAX = 1 << 16;
 const names: (string | undefined)[] = new Array(NAMES_MAX);
 
-let bytes: Uint8Array = new Uint8Array();
+const NOTHING = new Uint8Array();
+const NO_SPANS: Batch["lost"] = [];
+
+let bytes: Uint8Array = NOTHING;
 let at = 0;
 
 // Fields of a batch and of a reading as bits, for noticing one that comes twice.
@@ -29,21 +32,50 @@ const DEVICE = 1, BOOT = 2, EVERY = 4, SYNCED = 8, PENDING = 16, PREVIOUS = 32, 
 const SEQ = 1 << 8, TS = 1 << 9, TEMPERATURE = 1 << 10, HUMIDITY = 1 << 11, FAULT = 1 << 12, FLAG = 1 << 13;
 const OF_READING = SEQ | TS | TEMPERATURE | HUMIDITY | FAULT | FLAG;
 
-/** Decodes a record's value, or null if it has to be looked at more closely. `decodeRaw(i)`: JSON of reading `i`. */
-export function scanBatch(value: Uint8Array, decodeRaw: (index: number) => string): Batch | null {
+/** JSON of reading `index` of a record's value. */
+type RawReading = (value: Uint8Array, index: number) => string;
+
+/** Decodes a record's value, or null if it has to be looked at more closely. */
+export function scanBatch(value: Uint8Array, rawReading: RawReading): Batch | null {
   bytes = value;
   at = 0;
   try {
-    return batch(decodeRaw);
+    return batch(rawReading);
   } catch (error) {
     if (error !== GIVE_UP) throw error;
     return null;
   } finally {
-    bytes = new Uint8Array();
+    bytes = NOTHING;
   }
 }
 
-function batch(rawReading: (index: number) => string): Batch {
+/** One shape of object for every batch; what is raw is looked at again only when it is asked for. */
+class ScannedBatch implements Batch {
+  readonly lost = NO_SPANS;
+  readonly #value: Uint8Array;
+  readonly #raw: RawReading;
+
+  constructor(
+    readonly device: string,
+    readonly boot: number | null,
+    readonly everyMs: number | null,
+    readonly synced: boolean,
+    readonly pendingSinceMs: number | null,
+    readonly previous: Batch["previous"],
+    readonly readings: readonly Reading[],
+    value: Uint8Array,
+    raw: RawReading,
+  ) {
+    this.#value = value;
+    this.#raw = raw;
+  }
+
+  rawReading(index: number): string {
+    return this.#raw(this.#value, index);
+  }
+}
+
+function batch(raw: RawReading): Batch {
   let device = "",
     boot: number | null = null,
     everyMs: number | null = null,
@@ -51,14 +83,15 @@ function batch(rawReading: (index: number) => string): Batch {
   let synced = true;
   let previous: Batch["previous"] = null;
   let readings: Reading[] | null = null;
-  const single = { seq: null, tsMs: null, temperatureMilliC: null, humidityMilliPct: null } as Fields;
+  let single: Scanned | null = null;
   let seen = 0;
   expect(OPEN);
   do {
     const field = key();
     if ((seen & field) !== 0) throw GIVE_UP;
     seen |= field;
-    if (field === DEVICE) device = name();
+    if ((field & OF_READING) !== 0) readingField(single ??= emptyReading(), field);
+    else if (field === DEVICE) device = name();
     else if (field === BOOT) boot = integerOrNull(Number.MAX_SAFE_INTEGER);
     else if (field === EVERY) everyMs = integerOrNull(limits.everyMsMax);
     else if (field === PENDING) pendingSinceMs = integerOrNull(limits.eventMsMax);
@@ -67,44 +100,49 @@ function batch(rawReading: (index: number) => string): Batch {
     else if (field === LOST) {
       expect(OPEN_ARRAY);
       expect(CLOSE_ARRAY);
-    } else if (field === READINGS) readings = list();
-    else readingField(single, field);
+    } else readings = list();
   } while (more(CLOSE));
   space();
   if (at !== bytes.length || device === "") throw GIVE_UP;
   if (everyMs !== null && everyMs < limits.everyMsMin) throw GIVE_UP;
-  if (readings !== null && (seen & OF_READING) !== 0) throw GIVE_UP;
-  readings ??= [reading(single)];
-  return { device, boot, everyMs, synced, pendingSinceMs, previous, lost: [], readings, rawReading };
+  if (readings === null ? single === null : single !== null) throw GIVE_UP;
+  readings ??= [checked(single!)];
+  return new ScannedBatch(device, boot, everyMs, synced, pendingSinceMs, previous, readings, bytes, raw);
 }
 
-interface Fields {
-  seq: number | null;
-  tsMs: number | null;
-  temperatureMilliC: number | null;
-  humidityMilliPct: number | null;
-}
+/** A reading while it is read. */
+type Scanned = { -readonly [K in keyof Reading]: Reading[K] };
+
+const emptyReading = (): Scanned => ({
+  kind: "reading",
+  seq: null,
+  tsMs: null,
+  temperatureMilliC: null,
+  humidityMilliPct: null,
+  fault: null,
+  flag: null,
+});
 
 function list(): Reading[] {
   const readings: Reading[] = [];
   expect(OPEN_ARRAY);
   do {
     if (readings.length === limits.readingsPerBatchMax) throw GIVE_UP;
-    const fields = { seq: null, tsMs: null, temperatureMilliC: null, humidityMilliPct: null } as Fields;
+    const reading = emptyReading();
     let seen = 0;
     expect(OPEN);
     do {
       const field = key();
       if ((seen & field) !== 0) throw GIVE_UP;
       seen |= field;
-      readingField(fields, field);
+      readingField(reading, field);
     } while (more(CLOSE));
-    readings.push(reading(fields));
+    readings.push(checked(reading));
   } while (more(CLOSE_ARRAY));
   return readings;
 }
 
-function readingField(fields: Fields, field: number): void {
+function readingField(fields: Scanned, field: number): void {
   if (field === SEQ) fields.seq = integerOrNull(limits.slotsPerBootMax - 1);
   else if (field === TS) fields.tsMs = integerOrNull(limits.eventMsMax);
   else if (field === TEMPERATURE) fields.temperatureMilliC = thousandthsOrNull();
@@ -112,9 +150,9 @@ function readingField(fields: Fields, field: number): void {
   else throw GIVE_UP; // faults and flags are rare
 }
 
-function reading({ seq, tsMs, temperatureMilliC, humidityMilliPct }: Fields): Reading {
-  if (temperatureMilliC === null && humidityMilliPct === null) throw GIVE_UP;
-  return { kind: "reading", seq, tsMs, temperatureMilliC, humidityMilliPct, fault: null, flag: null };
+function checked(reading: Scanned): Reading {
+  if (reading.temperatureMilliC === null && reading.humidityMilliPct === null) throw GIVE_UP;
+  return reading;
 }
 
 // --- tokens ----------------------------------------------------------------------------------------------------------
@@ -151,11 +189,7 @@ function more(close: number): boolean {
 /** A known field's name and the colon after it. */
 function key(): number {
   expect(QUOTE);
-  const start = at;
-  const end = bytes.indexOf(QUOTE, start);
-  if (end < 0) throw GIVE_UP;
-  const field = fieldOf(start, end - start);
-  at = end + 1;
+  const field = fieldAt();
   expect(COLON);
   if (bytes[at] === 0x20) space();
   return field;
@@ -175,21 +209,26 @@ const fields: readonly (readonly [string, number])[] = [
   ["temperature_c", TEMPERATURE],
   ["humidity_pct", HUMIDITY],
 ];
-/** The fields whose names have so many bytes. */
-const byLength: { readonly bytes: Uint8Array; readonly field: number }[][] = Array.from(
-  { length: 16 },
+/** The fields whose names start with this byte; the quote that ends a name is part of it. */
+const byFirst: { readonly name: Uint8Array; readonly field: number }[][] = Array.from(
+  { length: 128 },
   () => [],
 );
 for (const [text, field] of fields) {
-  byLength[text.length]!.push({ bytes: new TextEncoder().encode(text), field });
+  byFirst[text.charCodeAt(0)]!.push({ name: new TextEncoder().encode(`${text}"`), field });
 }
 
-function fieldOf(start: number, length: number): number {
-  const candidates = byLength[length];
+/** The field whose name begins here, with `at` moved behind its quote. */
+function fieldAt(): number {
+  const candidates = byFirst[bytes[at]!];
   if (candidates === undefined) throw GIVE_UP;
-  next: for (const candidate of candidates) {
-    for (let i = 0; i < length; i++) if (bytes[start + i] !== candidate.bytes[i]) continue next;
-    return candidate.field;
+  for (let i = 0; i < candidates.length; i++) {
+    const { name, field } = candidates[i]!;
+    let length = 1;
+    while (length < name.length && bytes[at + length] === name[length]) length++;
+    if (length < name.length) continue;
+    at += length;
+    return field;
   }
   throw GIVE_UP;
 }

@@ -65,11 +65,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Decodes a record's value: by the scanner if it is of the usual kind, else with a close look. */
 export function decodeBatch(value: Uint8Array): Decoded {
-  const batch = scanBatch(value, (index) => {
-    const decoded = decodeBatchClosely(value);
-    return decoded.kind === "batch" ? decoded.batch.rawReading(index) : "";
-  });
+  const batch = scanBatch(value, rawReadingOf);
   return batch === null ? decodeBatchClosely(value) : { kind: "batch", batch };
+}
+
+function rawReadingOf(value: Uint8Array, index: number): string {
+  const decoded = decodeBatchClosely(value);
+  return decoded.kind === "batch" ? decoded.batch.rawReading(index) : "";
 }
 
 /** Decodes a record's value without the scanner. */
@@ -337,6 +339,8 @@ export type Classified =
   /** A record that this build must not guess at: the partition stops with `sentence`. */
   | { readonly kind: "unknown"; readonly sentence: string };
 
+const TICK: Classified = { kind: "tick" };
+const BATCH: Classified = { kind: "batch" };
 const controlKinds: ReadonlySet<string> = new Set<RecordKind>([
   "batch",
   "tick",
@@ -356,6 +360,8 @@ export function classify(
 ): Classified {
   const version = record.headers[headerNames.version] ?? formatVersion;
   const kind = record.headers[headerNames.kind];
+  // Called for every record: the usual ones leave here, without a text or an object of their own.
+  if (version === formatVersion && kind === undefined) return record.value === null ? TICK : BATCH;
   const where = `record ${record.offset} of partition ${record.partition}`;
   if (version.split(".")[0] !== formatVersion) {
     const sentence = `${where} has version ${JSON.stringify(version)}, this build reads ${formatVersion}: ` +

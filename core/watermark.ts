@@ -19,13 +19,12 @@ export function watermarkAfter(
 ): number | null {
   const oldestMs = appendMs - config.pendingMs;
   let watermarkMs = device.watermarkMs;
-  const raise = (toMs: number) => {
-    if (watermarkMs === null || toMs > watermarkMs) watermarkMs = toMs;
-  };
   if (device.highestEventMs !== null) {
     const pendingMs = device.pendingSinceMs === null ? Infinity : Math.max(device.pendingSinceMs, oldestMs);
-    raise(Math.min(device.highestEventMs, pendingMs) - config.outOfOrderMs);
+    watermarkMs = higher(watermarkMs, Math.min(device.highestEventMs, pendingMs) - config.outOfOrderMs);
   }
-  if (!synced) raise(oldestMs - config.outOfOrderMs);
-  return watermarkMs;
+  return synced ? watermarkMs : higher(watermarkMs, oldestMs - config.outOfOrderMs);
 }
+
+const higher = (watermarkMs: number | null, toMs: number) =>
+  watermarkMs === null || toMs > watermarkMs ? toMs : watermarkMs;
