@@ -2,6 +2,7 @@
 import { WindowState } from "./accumulator.ts";
 import { BootState, Slots } from "./ledger.ts";
 import type { BootRow, DeviceRow, QuarantineRow, ReadingRow } from "./rows.ts";
+import { RowsByTime } from "./rows_by_time.ts";
 
 /** A reading as what a device last said. */
 export type LastReading = Pick<
@@ -65,7 +66,7 @@ export class DeviceState {
   unshown = false;
 
   /** Rows since the last transaction. */
-  fresh: ReadingRow[] = [];
+  fresh = new RowsByTime();
   freshQuarantined: QuarantineRow[] = [];
   dirty = false;
   /** Earliest end of the windows opened since the device was last put into the queue of due times. */

@@ -41,6 +41,7 @@ import type {
   ReleaseRow,
   WindowRow,
 } from "./rows.ts";
+import { RowsByTime } from "./rows_by_time.ts";
 import {
   type Batch,
   classify,
@@ -109,7 +110,7 @@ const utf8 = new TextDecoder();
 const NOTHING_KNOWN: KnownIndex = { readings: new Map(), quarantined: new Map(), windows: new Map() };
 
 interface KnownIndex {
-  readonly readings: ReadonlyMap<string, readonly ReadingRow[]>;
+  readonly readings: ReadonlyMap<string, RowsByTime>;
   readonly quarantined: ReadonlyMap<string, readonly QuarantineRow[]>;
   readonly windows: ReadonlyMap<string, WindowRow>;
 }
@@ -118,10 +119,14 @@ const windowKey = (device: string, windowSize: string, startMs: number) =>
   `${startMs} ${windowSize} ${device}`;
 
 function indexKnown(known: Known): KnownIndex {
-  const readings = new Map<string, ReadingRow[]>();
+  const readings = new Map<string, RowsByTime>();
   const quarantined = new Map<string, QuarantineRow[]>();
   const windows = new Map<string, WindowRow>();
-  for (const row of known.readings) listOf(readings, row.device).push(row);
+  for (const row of known.readings) {
+    let rows = readings.get(row.device);
+    if (rows === undefined) readings.set(row.device, rows = new RowsByTime());
+    rows.push(row);
+  }
   for (const row of known.quarantined) if (row.device !== null) listOf(quarantined, row.device).push(row);
   for (const row of known.windows) windows.set(windowKey(row.device, row.windowSize, row.startMs), row);
   return { readings, quarantined, windows };
@@ -559,10 +564,10 @@ export class Partition {
 
   /** Kept readings of a device with this event time, stored and fresh. */
   #keptAt(device: DeviceState, tsMs: number, appendMs: number): ReadingRow[] {
-    const isTwin = (row: ReadingRow) =>
-      row.tsMs === tsMs && isKept(row.appendMs, appendMs, this.config.retentionMs);
-    const stored = this.#known.readings.get(device.device)?.filter(isTwin) ?? [];
-    return stored.concat(device.fresh.filter(isTwin));
+    const stored = this.#known.readings.get(device.device)?.at(tsMs) ?? [];
+    return [...stored, ...device.fresh.at(tsMs)].filter((row) =>
+      isKept(row.appendMs, appendMs, this.config.retentionMs)
+    );
   }
 
   // --- quarantine --------------------------------------------------------------------------------------------------
@@ -757,7 +762,7 @@ export class Partition {
       window.hasAllValues = false;
       return;
     }
-    for (const row of this.#known.readings.get(device.device) ?? []) {
+    for (const row of this.#known.readings.get(device.device)?.rows ?? []) {
       if (row.tsMs >= window.startMs && row.tsMs < window.endMs) window.remember(row);
     }
   }
@@ -903,7 +908,7 @@ export class Partition {
     for (const [, boot] of this.#dirtyBoots) boot.dirty = false;
     for (const device of this.#dirtyDevices) {
       device.dirty = false;
-      device.fresh = [];
+      device.fresh = new RowsByTime();
       device.freshQuarantined = [];
       if (!device.unshown) {
         device.unshown = true;
