@@ -49,7 +49,7 @@ const boardSettings = {
     unit: "port",
     min: 0,
     max: 65_535,
-    fallback: 8_088,
+    fallback: 8_089,
     consequence: "Where /healthz and /readyz are served, on loopback.",
   }),
 } as const;
