@@ -7,7 +7,7 @@ import { seededRandom } from "../random.ts";
 import type { Scheduler } from "../scheduler.ts";
 import { Chip, type Durable, type Surroundings } from "./chip.ts";
 import { Flash, type PlannedCut, PowerLost } from "./flash.ts";
-import type { BoardHost, ResetCause } from "./host.ts";
+import { type BoardHost, linkStatus, type ResetCause } from "./host.ts";
 import type { Network } from "./network.ts";
 import { PinTrace } from "./pin_trace.ts";
 
@@ -84,6 +84,11 @@ export class Board {
   /** The running program; null without power. */
   get program(): Program | null {
     return this.#program;
+  }
+
+  /** One of `linkStatus` of `host.ts`: how far the radio has come; idle without power. */
+  get linkStatus(): number {
+    return this.#chip?.radio.status() ?? linkStatus.idle;
   }
 
   /** What a pin carries now. */

@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../../core/ports/clock.ts";
 import { Scheduler } from "../scheduler.ts";
+import type { Bench } from "./bench.ts";
 import type { Board } from "./board.ts";
 import type { Surroundings } from "./chip.ts";
 import { createBoard } from "./create_board.ts";
@@ -36,6 +37,8 @@ export interface LiveBoardsOptions {
   readonly onCaughtUp?: () => void;
   /** Keeps the boards' flash between runs. */
   readonly stateDir?: string;
+  /** Somebody may play with the boards. */
+  readonly bench?: Bench;
 }
 
 /** Above this lag, virtual time stands still while a request is under way. */
@@ -70,7 +73,7 @@ interface Live {
 }
 
 async function startBoards(options: LiveBoardsOptions): Promise<Live> {
-  const { devices, clock, url, key, everyMs, seed, onSerialLine } = options;
+  const { devices, clock, url, key, everyMs, seed, onSerialLine, bench } = options;
   const runtime = await loadMicroPythonRuntime();
   const firmware = loadFirmware();
   const names = Array.from({ length: devices }, (_, index) => `board-${index + 1}`);
@@ -83,19 +86,24 @@ async function startBoards(options: LiveBoardsOptions): Promise<Live> {
   const network = new RealNetwork(scheduler);
   const surroundings = historyWiFi(clock, startMs);
   const settings = { ingest_url: url, ...(key ? { key } : {}), ...(everyMs ? { every_ms: everyMs } : {}) };
+  const tell = (device: string, line: string) => {
+    bench?.heard(device, line);
+    onSerialLine?.(device, line);
+  };
   const boards = names.map((device) =>
     createBoard(scheduler, {
       device,
       seed,
-      network,
+      network: bench?.network(network, () => scheduler.nowMs) ?? network,
       runtime,
       firmware,
       settings,
-      surroundings,
+      surroundings: bench?.surroundings(device, surroundings) ?? surroundings,
       flash: flashes.get(device) as Flash,
-      ...(onSerialLine ? { onSerial: lines((line) => onSerialLine(device, line)) } : {}),
+      ...(onSerialLine || bench ? { onSerial: lines((line) => tell(device, line)) } : {}),
     })
   );
+  bench?.attach(boards, scheduler, (task) => network.post(task));
   for (const board of boards) await board.powerOn();
   return { scheduler, network, boards, savedCounts: new Map() };
 }

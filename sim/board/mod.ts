@@ -12,6 +12,7 @@
  * board.powerCut();
  * ```
  */
+export { Bench } from "./bench.ts";
 export { Board, type BoardOptions, type Program } from "./board.ts";
 export { type Surroundings } from "./chip.ts";
 export { createBoard, type CreateBoardOptions } from "./create_board.ts";
@@ -27,6 +28,7 @@ export {
   type MicroPythonRuntime,
   Stuck,
 } from "./micropython_program.ts";
+export { createModelBoard, type CreateModelBoardOptions } from "./model/create_model_board.ts";
 export type { Connection, ConnectionEvents, ConnectionFailure, Network } from "./network.ts";
 export { type PinChange, PinTrace } from "./pin_trace.ts";
 export type { AccessPointState } from "./radio.ts";

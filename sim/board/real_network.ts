@@ -14,7 +14,7 @@ import { WorldServices } from "./world_services.ts";
 export class RealNetwork implements Network {
   readonly #scheduler: Scheduler;
   readonly #services: WorldServices;
-  readonly #inbox: (() => void)[] = [];
+  readonly #inbox: (() => void | Promise<void>)[] = [];
   readonly #waiting = new Set<object>();
   #wake: (() => void) | null = null;
 
@@ -70,6 +70,12 @@ export class RealNetwork implements Network {
         socket.destroy();
       },
     };
+  }
+
+  /** Puts a task from outside the boards' world into it: it runs as an event, after what has arrived before. */
+  post(task: () => void | Promise<void>): void {
+    this.#inbox.push(task);
+    this.#wake?.();
   }
 
   /** Whoever still waits is no longer {@link RealNetwork.busy}: the server takes too long. */
