@@ -1,5 +1,6 @@
 /** Simulated boards beside the pipeline; real ones would send to the same address. */
 import type { Clock } from "../core/ports/clock.ts";
+import type { Bench } from "../sim/board/bench.ts";
 import { runLiveBoards } from "../sim/board/live.ts";
 
 export interface BoardsOptions {
@@ -12,6 +13,8 @@ export interface BoardsOptions {
   /** Where they keep their flash between two starts. */
   readonly folder: string;
   readonly clock: Clock;
+  /** Made with {@link boardsSeed}. */
+  readonly bench: Bench;
   /** A board's firmware ended, which it never should. */
   failed(error: Error): void;
 }
@@ -25,9 +28,12 @@ export interface Boards {
 /** Often enough that somebody who has just started it sees readings flow; the DHT22 allows 2 s. */
 const everyMs = 5_000;
 
+/** The same weather after a restart; boot numbers differ, they depend on when a board was powered. */
+export const boardsSeed = "dev";
+
 /** Powers the boards. They run until `stop`. */
 export async function startBoards(options: BoardsOptions): Promise<Boards> {
-  const { devices, historyMs, url, key, clock, failed } = options;
+  const { devices, historyMs, url, key, clock, bench, failed } = options;
   if (devices === 0) return { names: [], stop: () => Promise.resolve() };
   const stateDir = `${options.folder}/boards`;
   await Deno.mkdir(stateDir, { recursive: true });
@@ -38,10 +44,11 @@ export async function startBoards(options: BoardsOptions): Promise<Boards> {
     url,
     ...key === null ? {} : { key },
     clock,
-    seed: "dev", // the same weather after a restart; boot numbers differ, they depend on when a board was powered
+    seed: boardsSeed,
     everyMs,
     signal: end.signal,
     stateDir,
+    bench,
   }).catch(failed);
   const stop = async () => {
     end.abort();

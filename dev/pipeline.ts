@@ -23,8 +23,9 @@ import { embeddedLogFile, openLogAt } from "../platform/log_address.ts";
 import { metricsRegistry } from "../platform/metrics.ts";
 import { lanAddress, withOperations } from "../platform/service.ts";
 import { serveHttp } from "../platform/service_http.ts";
+import { Bench } from "../sim/board/bench.ts";
 import { bannerLines } from "./banner.ts";
-import { startBoards } from "./boards.ts";
+import { boardsSeed, startBoards } from "./boards.ts";
 import { startDashboard } from "./dashboard.ts";
 import type { DevOptions } from "./options.ts";
 
@@ -146,6 +147,7 @@ async function start(
     await ingest.stop();
   });
 
+  const bench = new Bench(boardsSeed);
   const dashboard = await startDashboard({
     data,
     port: options.port === 0 ? 0 : server.port + dashboardPortAhead,
@@ -153,7 +155,7 @@ async function start(
     key,
     ingestUrl: server.url,
     ask: (request) => endpoints.handle(request),
-    bench: null,
+    bench: options.devices === 0 ? null : bench,
     clock,
     random,
     trace,
@@ -168,6 +170,7 @@ async function start(
     key,
     folder: data,
     clock,
+    bench,
     failed: ports.failed,
   });
   defer(() => boards.stop());
