@@ -54,7 +54,8 @@ export interface BenchBoard {
   readonly boots: number;
   /** What the board itself told last on its serial port. */
   readonly backlog: number | null;
-  readonly lastLine: string;
+  /** Its last lines on the serial port, oldest first. */
+  readonly lines: readonly string[];
   readonly led: boolean;
 }
 

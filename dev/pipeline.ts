@@ -9,7 +9,9 @@ import {
   defaultAggregatorConfig,
 } from "../aggregator/mod.ts";
 import { createLiveFeed } from "../aggregator/live_feed.ts";
+import { judgeOf, judgeSettings } from "../aggregator/settings.ts";
 import { readiness } from "../aggregator/status.ts";
+import { readSettings } from "../core/settings.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Changes, Store } from "../core/ports/store.ts";
@@ -86,7 +88,10 @@ async function start(
   defer(() => log.close());
 
   const live = createLiveFeed(trace);
-  const aggregatorConfig = { ...defaultAggregatorConfig, worker: `dev ${Deno.pid}`, publishEveryMs };
+  const read = readSettings(judgeSettings, (name) => Deno.env.get(name));
+  if (read.kind === "problems") throw new Error(read.problems.join("\n"));
+  const judge = judgeOf(read.values);
+  const aggregatorConfig = { ...defaultAggregatorConfig, judge, worker: `dev ${Deno.pid}`, publishEveryMs };
   const aggregator = createAggregator({
     reader: log.reader,
     writer: log.writer,
@@ -98,7 +103,7 @@ async function start(
       const store = await openStore({
         directory: data,
         partition,
-        retentionMs: defaultAggregatorConfig.judge.retentionMs,
+        retentionMs: judge.retentionMs,
         earliestOffset: async () => (await log.reader.range(partition)).earliest,
         trace,
       });

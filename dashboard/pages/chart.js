@@ -3,7 +3,8 @@
  * Drag to zoom, click or Enter for the explanation of a window, arrow keys to walk.
  */
 import { h, replace } from "./dom.js";
-import { clockTime, daySeconds, isUtc, number, windowText } from "./format.js";
+import { isUtc, number, windowText } from "./format.js";
+import { axisTimes } from "./axis_times.js";
 import { lonely } from "./series.js";
 import { absences } from "./states.js";
 import { colour, loadUplot } from "./uplot.js";
@@ -75,7 +76,7 @@ export async function createChart({ channel, label, unit, events, signal }) {
           y: { range: (_plot, low, high) => rangeOf(low, high, channel) },
         },
         axes: [
-          { ...axis, values: axisTimes, space: 70 },
+          { ...axis, values: (u, ticks) => axisTimes(u, ticks, isUtc()), space: 70 },
           {
             ...axis,
             size: 46,
@@ -179,32 +180,6 @@ function rangeOf(low, high, channel) {
   const middle = (high + low) / 2;
   const range = [middle - spread * 0.6, middle + spread * 0.6];
   return channel === "humidity" ? [Math.max(0, range[0]), Math.min(100, range[1])] : range;
-}
-
-const dayFormats = new Map();
-function axisTimes(u, ticks) {
-  const spanSeconds = u.scales.x.max - u.scales.x.min;
-  const key = isUtc() ? "UTC" : "local";
-  if (!dayFormats.has(key)) {
-    dayFormats.set(
-      key,
-      new Intl.DateTimeFormat("en-GB", {
-        day: "numeric",
-        month: "short",
-        ...isUtc() ? { timeZone: "UTC" } : {},
-      }),
-    );
-  }
-  let before = null;
-  return ticks.map((tick) => {
-    const ms = tick * 1_000;
-    const day = dayFormats.get(key).format(ms);
-    const time = spanSeconds < 5 * 60 ? daySeconds(ms).split(", ")[1] : clockTime(ms);
-    const isNewDay = day !== before;
-    before = day;
-    if (time === "00:00" || spanSeconds > 12 * 86_400) return day;
-    return isNewDay ? `${time}\n${day}` : time;
-  });
 }
 
 /** Stretches without values: hatched, with the cause where there is room for it. */

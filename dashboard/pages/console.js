@@ -3,6 +3,7 @@ import { get, reach } from "./api.js";
 import { announce, h, replace, s, setText } from "./dom.js";
 import { count, number, plural, span } from "./format.js";
 import { csvOf, partsOf, plotOf, suggest } from "./sql_words.js";
+import { axisTimes } from "./axis_times.js";
 import { colour, loadUplot } from "./uplot.js";
 import { nowMs } from "./world.js";
 
@@ -288,7 +289,7 @@ function plotCard(plot, signal) {
         tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1_000), "Etc/UTC"), // as the table says it
         legend: { show: false },
         cursor: { y: false, drag: { x: true, y: false } },
-        axes: [axis, {
+        axes: [{ ...axis, values: (u, ticks) => axisTimes(u, ticks, true), space: 70 }, {
           ...axis,
           size: 52,
           values: (_u, ticks) => ticks.map((tick) => number(tick, tick % 1 === 0 ? 0 : 1)),
