@@ -94,6 +94,8 @@ export class KafkaReader implements LogReader {
   readonly #clock: Clock;
   readonly #trace: Trace;
   #assignments: Assignments | null = null;
+  /** Of the newest attempt, whether it has come to a session or not. */
+  #client: KafkaClient | null = null;
   #session: Session | null = null;
   /** Why reads can't work now: the log is away, or refused for good. */
   #failure: Error;
@@ -182,7 +184,7 @@ export class KafkaReader implements LogReader {
     const session = this.#session;
     const lastHints = session === null ? Promise.resolve() : this.#commitHints();
     this.#endReading();
-    if (session === null) return;
+    if (session === null) return this.#client?.cut();
     const goodbye = lastHints.then(() => session.consumer.disconnect()).then(() =>
       session.admin.disconnect()
     );
@@ -192,7 +194,7 @@ export class KafkaReader implements LogReader {
 
   /** Ends as a killed process does: without leaving the group. */
   kill(): void {
-    this.#session?.client.cut();
+    this.#client?.cut();
     void this.#session?.consumer.stop().catch(() => {});
     this.#endReading();
   }
@@ -336,18 +338,18 @@ export class KafkaReader implements LogReader {
   async #keepSession(): Promise<void> {
     const { signal } = this.#end;
     while (!signal.aborted && !(this.#failure instanceof LogRefused)) {
-      const client = new KafkaClient(this.#options, this.#options.clientId, this.#trace);
+      const client = this.#client = new KafkaClient(this.#options, this.#options.clientId, this.#trace);
       let reason: unknown;
       try {
         const session = await within(this.#clock, CONNECT_MS_MAX, "connect", this.#connect(client));
-        if (signal.aborted) break;
-        reason = await session.ended;
+        // Closed meanwhile: nobody has joined, so nobody need be told.
+        if (!signal.aborted) reason = await session.ended;
       } catch (error) {
         reason = error;
       }
+      client.cut();
       if (signal.aborted) break;
       this.#fail(kafkaFailure(reason, "read", this.#options));
-      client.cut();
       if (!(this.#failure instanceof LogRefused)) await this.#clock.sleep(RECONNECT_MS, signal);
     }
   }
