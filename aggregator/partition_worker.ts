@@ -223,6 +223,7 @@ export class PartitionWorker {
     this.#refuseOtherConfig(stored);
     this.#fold = Partition.restore(judge, this.partition, partitions, stored);
     await this.#retried(signal, () => this.#recognise(stored));
+    if (!this.#isWorking()) return;
     if (!this.config.replay) await this.#retried(signal, () => this.#takeOwnership());
     this.#isPublished = stored.position === null;
     if (this.#state === "starting") this.#state = "running";
@@ -261,6 +262,11 @@ export class PartitionWorker {
     if (position === null || position.lastOffset === null || position.lastOffset < earliest) return;
     const limits = { recordsMax: 1, bytesMax: Infinity, waitMs: this.config.readWaitMs };
     const outcome = await reader.read(this.partition, position.lastOffset, limits);
+    if (outcome.kind === "revoked") {
+      // The next owner will look; this is no other log.
+      this.#state = "released";
+      return;
+    }
     const record = outcome.kind === "records" ? outcome.records[0] : undefined;
     if (outcome.kind === "records" && record === undefined) {
       throw new LogUnavailable(`record ${position.lastOffset} didn't come within the wait`, RETRY_FIRST_MS);
