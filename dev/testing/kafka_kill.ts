@@ -209,7 +209,7 @@ class Run {
       return ends.every((end, at) =>
         (partitions.find(({ partition }) => partition === at)?.nextOffset ?? 0) >= end
       );
-    }, 90_000).catch(async (error: Error) => {
+    }, this.#restMsMax()).catch(async (error: Error) => {
       const manifest = (await readManifest(data))?.partitions.map((
         { partition, nextOffset },
       ) => [partition, nextOffset]);
@@ -218,6 +218,11 @@ class Run {
       );
     });
     this.#plan.say(`at rest ${((machineClock.monotonicMs() - startMs) / 1_000).toFixed(1)} s later`);
+  }
+
+  /** A thousand slots a second is slow even for a busy machine. */
+  #restMsMax(): number {
+    return 90_000 + this.#plan.devices * this.#plan.slotsPerDevice;
   }
 
   #partitions(): readonly number[] {
