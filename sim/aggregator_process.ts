@@ -215,6 +215,8 @@ class Life {
     if (this.#isDead) return await never();
     const crash = this.#crash;
     const isLast = crash !== null && --crash.inCalls <= 0;
+    // Of several calls under way, one is the last.
+    if (isLast) this.#crash = null;
     if (isLast && crash.when === "before") return await this.#crashNow(crash);
     try {
       const result = await call();
@@ -228,7 +230,6 @@ class Life {
   }
 
   #crashNow(crash: { readonly onCrash: () => void }): Promise<never> {
-    this.#crash = null;
     this.#die();
     crash.onCrash();
     return never();

@@ -27,7 +27,7 @@ import type { Published } from "./published.ts";
 import { seededRandom } from "./random.ts";
 import { type Incident, type IncidentKind, judgeOf, type Scenario } from "./scenario.ts";
 import { Scheduler } from "./scheduler.ts";
-import { Gate, withTurns } from "./turn.ts";
+import { Gate } from "./turn.ts";
 
 export interface RunOptions {
   /** Where the data folders go, real DuckDB files; null: rows are kept in memory. */
@@ -60,7 +60,7 @@ const ANSWER_LOST = null;
 
 /** Runs a scenario to its end. Throws only on mistakes of the harness. */
 export function runScenario(scenario: Scenario, options: RunOptions): Promise<Outcome> {
-  return withTurns(() => new Pipeline(scenario, options).run());
+  return new Pipeline(scenario, options).run();
 }
 
 interface NetworkFault {
@@ -154,6 +154,7 @@ class Pipeline {
     } finally {
       for (const worker of this.workers) await worker.kill();
       await this.gate.settle();
+      this.gate.close();
     }
   }
 

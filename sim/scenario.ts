@@ -168,7 +168,7 @@ function drawIncidents(
   allowed: readonly IncidentKind[],
 ): Incident[] {
   if (allowed.length === 0) return [];
-  const perHour = pick(random, [2, 6, 15]);
+  const perHour = pick(random, [4, 12, 40]);
   const count = Math.max(allowed.length > 0 ? 1 : 0, Math.round(perHour * scenario.faultsMs / HOUR));
   const incidents = Array.from({ length: count }, () => {
     const kind = pick(random, allowed);

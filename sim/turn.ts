@@ -1,40 +1,37 @@
 /**
  * Where the simulated world meets what takes real time: DuckDB's threads, files, the runtime's own queues.
  *
- * Virtual time may only go on when everything that was started has come to rest. `nextTurn` lets every microtask that
+ * Virtual time may only go on when everything that was started has come to rest. {@link Turns} let every microtask that
  * can run do so; a {@link Gate} counts the calls that are under way outside of JavaScript and lets one of them run at a
  * time, so that they end in the order in which they were made.
  */
-const channel = new MessageChannel();
-const waiting: (() => void)[] = [];
-channel.port2.onmessage = () => waiting.shift()?.();
-let users = 0;
 
-/** Resolves when all microtasks that are queued now, and those that they queue, have run. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    waiting.push(resolve);
-    channel.port1.postMessage(null);
-  });
-}
+/** Turns of the runtime's own queue. It holds the process until it is closed. */
+export class Turns {
+  readonly #channel = new MessageChannel();
+  readonly #waiting: (() => void)[] = [];
 
-/** Keeps `nextTurn` usable while `task` runs, and lets the process end afterwards. */
-export async function withTurns<T>(task: () => Promise<T>): Promise<T> {
-  if (users++ === 0) channel.port2.start();
-  try {
-    return await task();
-  } finally {
-    if (--users === 0) unref();
+  constructor() {
+    this.#channel.port2.onmessage = () => this.#waiting.shift()?.();
   }
-}
 
-function unref(): void {
-  // Node's and Deno's message ports hold the process only while they are referenced.
-  (channel.port2 as MessagePort & { unref?: () => void }).unref?.();
+  /** Resolves when all microtasks that are queued now, and those that they queue, have run. */
+  next(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#channel.port1.postMessage(null);
+    });
+  }
+
+  close(): void {
+    this.#channel.port1.close();
+    this.#channel.port2.close();
+  }
 }
 
 /** Calls into the real world, one at a time and counted. */
 export class Gate {
+  readonly #turns = new Turns();
   #tail: Promise<unknown> = Promise.resolve();
   #underWay = 0;
   #whenIdle: (() => void)[] = [];
@@ -49,6 +46,10 @@ export class Gate {
     return result;
   }
 
+  close(): void {
+    this.#turns.close();
+  }
+
   #end(): void {
     if (--this.#underWay > 0) return;
     for (const resolve of this.#whenIdle.splice(0)) resolve();
@@ -57,7 +58,7 @@ export class Gate {
   /** Resolves when nothing is under way and nothing more can run without virtual time going on. */
   async settle(): Promise<void> {
     for (;;) {
-      await nextTurn();
+      await this.#turns.next();
       if (this.#underWay === 0) return;
       await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
     }
