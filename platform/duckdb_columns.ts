@@ -259,6 +259,7 @@ export class TableWriter<Row> {
   readonly #buffers: readonly ColumnBuffer[];
   readonly #version: ColumnBuffer | null;
   readonly #types: readonly DuckDBType[];
+  #reused: DuckDBDataChunk | null = null;
 
   /** `versioned`: the table's first column is `version`. */
   constructor(readonly table: string, readonly columns: readonly Column<Row>[], versioned: boolean) {
@@ -292,8 +293,14 @@ export class TableWriter<Row> {
     appender.closeSync();
   }
 
+  /**
+   * One chunk for all: its megabyte is outside of V8's sight, and a new one each time would wait for a collection that
+   * has no reason to come.
+   */
   #chunk(rows: readonly Row[], from: number, to: number, version: number): DuckDBDataChunk {
-    const chunk = DuckDBDataChunk.create(this.#types, to - from);
+    const chunk = this.#reused ??= DuckDBDataChunk.create(this.#types);
+    chunk.reset();
+    chunk.rowCount = to - from;
     const vector = (index: number) => duckdb.data_chunk_get_vector(chunk.chunk, index);
     let next = 0;
     if (this.#version !== null) this.#version.fillWith(vector(next++), to - from, version);

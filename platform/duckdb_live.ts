@@ -115,6 +115,11 @@ export class LiveFile {
       autoload_known_extensions: "false",
       allow_community_extensions: "false",
       checkpoint_threshold: "1TB",
+      // The system's page cache holds published files already; a second copy only makes the process larger.
+      enable_external_file_cache: "false",
+      // Without worker threads nobody gives freed memory back unless freeing itself does.
+      allocator_flush_threshold: "1MiB",
+      allocator_bulk_deallocation_flush_threshold: "1MiB",
       preserve_insertion_order: "true",
     });
     this.#writer = await this.#instance.connect();

@@ -17,7 +17,7 @@ import { newestOf, segmentTables, selectList, type TableShape } from "./duckdb_t
 import { storeError } from "./duckdb_errors.ts";
 
 /** A merge of fewer rows sorts them by time; a larger one keeps its inputs' order, newest first, without memory. */
-const SORTED_ROWS_MAX = 300_000;
+const SORTED_ROWS_MAX = 40_000;
 /** Rows that expire: segments whose append times lie further apart are not merged, so that they can go one by one. */
 const MERGED_SPAN_MS_MAX = 4 * 86_400_000;
 

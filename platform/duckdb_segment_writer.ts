@@ -9,7 +9,7 @@ import type { TableShape } from "./duckdb_tables.ts";
 import { sha256OfFile, syncFile } from "./durable_files.ts";
 
 /** Rows of a Parquet row group: what a query for the newest rows has to decode at the least. */
-const ROW_GROUP_ROWS = 61_440;
+const ROW_GROUP_ROWS = 20_480;
 /** Segments of fewer rows are merged soon: they are not worth the better compression. */
 const COMPRESSED_ROWS_MIN = 16_384;
 /** A file of at most so many bytes is read and hashed in one go. */

@@ -82,7 +82,7 @@ const SUPERSEDED_ROWS_MAX = 200_000;
 
 /** Opens the store of one partition; see the top of this file. Throws `StoreRefused` or `StoreUnavailable`. */
 export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
-  const { directory, partition, retentionMs, threads = 1, memoryMb = 192, trace = silentTrace } = options;
+  const { directory, partition, retentionMs, threads = 1, memoryMb = 128, trace = silentTrace } = options;
   const paths = dataPaths(directory, partition);
   const earliestOffset = options.earliestOffset ?? null;
   try {
