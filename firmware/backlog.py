@@ -173,7 +173,7 @@ class Backlog:
         return selection
 
     def _resume(self, number, start, offset):
-        """Where to begin reading so that the offset at start is known: the last stop before it, or the segment's start."""
+        """Where to begin reading so that the offset at start is known: the last stop before it, or the segment."""
         best = number * PLACES
         for place, known in self._hints:
             if segment_of(place) == number and best < place <= start:

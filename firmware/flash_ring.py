@@ -105,7 +105,7 @@ class FlashRing:
             return None
 
     def records(self, place):
-        """Reads records from place to the end of its segment; use it in a with statement, so that the file is closed."""
+        """Reads records from place to the end of its segment; for a with statement, which closes the file."""
         return _Reader(self._path(segment_of(place)), place)
 
     def slot(self, header, buf):

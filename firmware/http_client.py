@@ -51,7 +51,7 @@ class HttpClient:
     def close(self):
         if self._raw:
             try:
-                self._poller.unregister(self._raw)
+                self._poller.unregister(self._sock)
             except (KeyError, OSError):
                 pass
             self._sock.close()
@@ -75,7 +75,10 @@ class HttpClient:
             self._poller.register(self._raw, POLLOUT)
             await until_ready(self._poller, Deadline(self._uptime_ms, _CONNECT_MS))
             if self._wrap:
+                # from here on the wrapped socket is asked: it may hold data that the raw one has given already
                 self._sock = self._wrap(self._raw, self._host)
+                self._poller.unregister(self._raw)
+                self._poller.register(self._sock, POLLOUT)
         except OSError:
             self._address = None  # it may have moved
             self.close()
@@ -97,7 +100,7 @@ class HttpClient:
         return answer
 
     async def _send(self, data, deadline):
-        self._poller.modify(self._raw, POLLOUT)
+        self._poller.modify(self._sock, POLLOUT)
         while len(data):
             await until_ready(self._poller, deadline)
             try:
@@ -110,7 +113,7 @@ class HttpClient:
             deadline.check()
 
     async def _receive(self, deadline):
-        self._poller.modify(self._raw, POLLIN)
+        self._poller.modify(self._sock, POLLIN)
         data = bytearray()
         end = -1
         while end < 0:

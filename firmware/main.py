@@ -11,6 +11,7 @@ import time
 import dht22
 import settings as settings_file
 from backlog import Backlog
+from batch import Body
 from backoff import Backoff
 from clock_sync import ClockSync
 from dns_client import Resolver
@@ -21,12 +22,15 @@ from pending import Pending
 from sampler import Sampler
 from status import say
 from time_source import TimeSource
+from timekeeper import Timekeeper
 from uploader import Uploader
 from uptime import Uptime
 from wifi_link import WifiLink
 
-SEGMENTS_MAX = 256  # of one flash block and 200 slots each: 28 h at 2 s, 5.9 days at 10 s, in half of a 2 MiB file system
+# Segments of one flash block and 200 slots each: 28 h at 2 s, 5.9 days at 10 s, in half of a 2 MiB file system.
+SEGMENTS_MAX = 256
 WATCHDOG_MS = 60000
+UNIX_2000 = 946684800  # the ESP32 counts from 2000-01-01
 
 _CAUSES = {
     machine.PWRON_RESET: "power",
@@ -58,6 +62,12 @@ def name_of_chip():
     return "esp32-" + "".join("%02x" % byte for byte in machine.unique_id())
 
 
+def set_rtc(unix_ms):
+    """Sets the chip's clock: TLS checks the dates of certificates by it."""
+    year, month, day, hour, minute, second, weekday, _ = time.gmtime(unix_ms // 1000 - UNIX_2000)
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+
 def make_tls(ca_file):
     """Wraps a socket after checking the server's certificate against ca_file (DER or PEM)."""
     import ssl
@@ -81,6 +91,8 @@ async def report_hourly(uptime, backlog, uploader):
 
 async def run(settings):
     uptime = Uptime(time.ticks_ms, time.ticks_diff)
+    wlan = network.WLAN(network.STA_IF)
+    wlan.active(True)  # the chip's random numbers are true ones only while the radio is on
     ring = FlashRing("/ring", SEGMENTS_MAX)
     previous, tail = ring.recover()
     boot = boot_number()
@@ -90,7 +102,6 @@ async def run(settings):
     say("boot", ("device", device), ("boot", boot), ("cause", _CAUSES.get(machine.reset_cause(), "unknown")))
 
     secure, host, port, path = settings_file.split_url(settings["ingest_url"])
-    wlan = network.WLAN(network.STA_IF)
     link = WifiLink(wlan, settings["wifi_ssid"], settings["wifi_key"], _WIFI_REASONS, uptime.ms)
     resolver = Resolver(link.name_server, random_below, uptime.ms)
     wrap = make_tls(settings["tls_ca_file"]) if secure else None
@@ -99,11 +110,11 @@ async def run(settings):
     clock = ClockSync()
     stored = asyncio.Event()
     every_ms = settings["every_ms"]
-    uploader = Uploader(
-        device, every_ms, settings["key"], path, client, backlog, lost, clock, link,
-        Backoff(random_below), uptime.ms, stored, machine.reset,
-    )
-    times = TimeSource(settings["ntp_host"], path, resolver, web, clock, link, uptime.ms, uploader.learn)
+    keeper = Timekeeper(clock, backlog, uptime.ms, stored, machine.reset, set_rtc)
+    body = Body(device, every_ms)
+    backoff = Backoff(random_below)
+    uploader = Uploader(body, settings["key"], path, client, backlog, lost, link, backoff, stored, keeper.learn)
+    times = TimeSource(settings["ntp_host"], path, resolver, web, clock, link, uptime.ms, keeper.learn)
     pin = machine.Pin(settings["sensor_pin"], machine.Pin.OPEN_DRAIN, machine.Pin.PULL_UP)
     sensor = dht22.Sensor(lambda frame: machine.dht_readinto(pin, frame))
     watchdog = machine.WDT(timeout=WATCHDOG_MS)

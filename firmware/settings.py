@@ -85,6 +85,8 @@ def check(given):
         wrong = _RULES[name][1](settings[name])
         if wrong:
             problems.append("%s %s" % (name, wrong))
+    if str(settings["ingest_url"]).startswith("https") and not settings["tls_ca_file"]:
+        problems.append("tls_ca_file is missing: https needs the certificate authority to trust, in a file here")
     return settings, problems
 
 

@@ -22,7 +22,9 @@ def days_before(year, month, day):
 
 
 def http_date_ms(text):
-    """Unix milliseconds of an HTTP date (RFC 9110: "Sun, 06 Nov 1994 08:49:37 GMT") in lower case, or None; the middle of its second."""
+    """Unix milliseconds of an HTTP date in lower case, or None; the middle of its second.
+
+    RFC 9110: "Sun, 06 Nov 1994 08:49:37 GMT"."""
     parts = text.split(" ")
     try:
         _, day, month, year, clock = parts[:5]
@@ -34,7 +36,7 @@ def http_date_ms(text):
 
 
 class TimeSource:
-    """learn(unix_ms, uptime_ms, from_ntp): see uploader.py; true if it took the time."""
+    """learn(unix_ms, uptime_ms, from_ntp): see timekeeper.py; true if it took the time."""
 
     def __init__(self, host, path, resolver, client, clock, link, uptime_ms, learn):
         self._host = host
@@ -78,4 +80,6 @@ class TimeSource:
             answer = await self._client.request("GET", self._path, "", b"")
         except OSError:
             return
-        self._learn(http_date_ms(header(answer.headers, b"date").decode()))
+        unix_ms = http_date_ms(header(answer.headers, b"date").decode())
+        if unix_ms is not None:
+            self._learn(unix_ms)

@@ -2,8 +2,7 @@
 import asyncio
 import errno
 import json
-from batch import Body, READINGS_MAX
-from clock_sync import FIRST, NOTHING, REBOOT
+from batch import READINGS_MAX
 from dns_client import NO_SUCH_NAME
 from http_client import header
 from records import SYNCED
@@ -16,9 +15,11 @@ _DOORS = {401: "the key in settings.json is missing or wrong", 403: "the key in 
 
 
 class Uploader:
-    """link.up() tells whether to try; stored is the sampler's Event; every wait of a failure comes from backoff."""
+    """body: see batch.py; link.up() tells whether to try; stored is the sampler's Event; learn(unix_ms) takes the time
+    that ingest tells; every wait of a failure comes from backoff."""
 
-    def __init__(self, device, every_ms, key, path, client, backlog, lost, clock, link, backoff, uptime_ms, stored, restart):
+    def __init__(self, body, key, path, client, backlog, lost, link, backoff, stored, learn):
+        self._body = body
         self._path = path
         self._headers = "content-type: application/json\r\n"
         if key:
@@ -26,14 +27,11 @@ class Uploader:
         self._client = client
         self._backlog = backlog
         self._lost = lost
-        self._clock = clock
         self._link = link
         self._backoff = backoff
-        self._uptime_ms = uptime_ms
         self._stored = stored
-        self._restart = restart
+        self._learn = learn
         self._credit = _FIRST_CREDIT
-        self._body = Body(device, every_ms)
         self.sent = 0  # slots acknowledged in this boot
 
     async def run(self):
@@ -93,7 +91,8 @@ class Uploader:
         credit = told.get("credit")
         if isinstance(credit, int) and credit >= 1:
             self._credit = credit
-        self.learn(told.get("now"))
+        if isinstance(told.get("now"), int):
+            self._learn(told["now"])
         return 0
 
     def _refused(self, answer, selection):
@@ -107,21 +106,6 @@ class Uploader:
         wait_ms = self._backoff.failed(retry_ms)
         say(event, ("why", why), ("retry_ms", wait_ms), ("pending", self._backlog.size()))
         return wait_ms
-
-    def learn(self, unix_ms, uptime_ms=None, from_ntp=False):
-        """A time of day from an answer, or from NTP. True if it can be one."""
-        if not isinstance(unix_ms, int):
-            return False
-        now_ms = self._uptime_ms()
-        outcome = self._clock.learn(unix_ms, now_ms if uptime_ms is None else uptime_ms, from_ntp)
-        if outcome == REBOOT:
-            say("clock_ahead", ("why", "the clock was more than a minute ahead: starting a new boot"))
-            self._restart()
-        elif outcome == FIRST:
-            self._backlog.anchor(self._clock.offset_ms, now_ms)
-            say("clock", ("unix_ms", self._clock.unix_ms(now_ms)), ("source", "ntp" if from_ntp else "http"))
-            self._stored.set()
-        return outcome != NOTHING
 
 
 def _json_of(answer):

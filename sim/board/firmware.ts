@@ -24,6 +24,8 @@ export interface FirmwareSettings {
   readonly ntp_host?: string;
   readonly sensor_pin?: number;
   readonly sensor_power_pin?: number;
+  readonly led_pin?: number | null;
+  readonly tls_ca_file?: string;
 }
 
 /** Copies the firmware and its settings into a board's flash, as `mpremote fs cp` does. */
