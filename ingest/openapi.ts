@@ -204,11 +204,19 @@ export const schemas: Readonly<Record<string, Schema>> = {
   },
   DeviceAction: {
     type: "object",
-    properties: {
-      action: { type: "string", enum: ["retire", "rename"] },
-      name: { ...deviceSchema, description: "For `rename`: the name that is shown." },
-    },
+    properties: { action: { type: "string", enum: ["retire", "rename"] } },
     required: ["action"],
+    anyOf: [
+      { properties: { action: { type: "string", enum: ["retire"] } } },
+      {
+        properties: {
+          action: { type: "string", enum: ["rename"] },
+          name: { ...deviceSchema, description: "The name that is shown." },
+        },
+        required: ["name"],
+      },
+    ],
+    examples: [{ action: "rename", name: "Greenhouse, north" }],
   },
   Release: {
     type: "object",
@@ -364,8 +372,8 @@ export function openapi(): Readonly<Record<string, unknown>> {
             name: "X-Request-Id",
             in: "header",
             required: false,
-            description: "Is given back in problem documents.",
-            schema: { type: "string", pattern: "^[A-Za-z0-9_.:-]{1,64}$" },
+            description: "Is given back in problem documents, if it has 1 to 64 of A–Z, a–z, 0–9 and _.:-",
+            schema: { type: "string" },
           }],
           requestBody: {
             required: true,
