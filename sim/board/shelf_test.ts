@@ -376,3 +376,11 @@ Deno.test("the lamp is lit while slots pile up, and a status line comes every ho
   assert.equal(status?.sent, 360);
   assert.equal(status?.pending, 0);
 });
+
+Deno.test("without a name in the settings, the board is called by its chip's address", async () => {
+  await using desk = await setUpDesk({ settings: { device: "" } });
+  await desk.board.powerOn();
+  await desk.run(MINUTE_MS);
+  const [name] = desk.receiver.devices.keys();
+  assert.match(name ?? "", /^esp32-240ac4[0-9a-f]{6}$/);
+});
