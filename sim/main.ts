@@ -148,12 +148,12 @@ async function shrinkOne(options: SimOptions): Promise<number> {
       ),
   );
   await Deno.mkdir(REGRESSIONS, { recursive: true });
-  const file = new URL(`seed_${seed}.json`, REGRESSIONS);
+  const file = new URL(`seed_${seed}.scenario`, REGRESSIONS);
   const last = await run(smallest, options);
   const kept = { ...smallest, found: { violation: last.violation, deno: Deno.version.deno } };
   await Deno.writeTextFile(file, `${JSON.stringify(kept, null, 1)}\n`);
   print(
-    `kept as sim/regressions/seed_${seed}.json: ${smallest.incidents.length} incidents; give it a name that says what was wrong`,
+    `kept as sim/regressions/seed_${seed}.scenario: ${smallest.incidents.length} incidents; give it a name that says what was wrong`,
   );
   return 1;
 }

@@ -1,0 +1,248 @@
+/**
+ * `deno task tape`: records a run or a slice of a real log as a tape; `deno task tape golden` records those of the
+ * repository again. `deno task replay` runs one through the production aggregator.
+ */
+import { parseArgs } from "node:util";
+import { defaultConfig, type JudgeConfig } from "../core/config.ts";
+import { windowLine } from "../core/digest.ts";
+import type { LogReader, LogRecord } from "../core/ports/log.ts";
+import { noMetrics } from "../core/ports/metrics.ts";
+import { silentTrace } from "../core/ports/trace.ts";
+import { machineClock } from "../platform/clock.ts";
+import { openLogAt, parseKafkaAddress } from "../platform/log_address.ts";
+import { machineRandom } from "../platform/random.ts";
+import { goldenScenarios } from "./golden.ts";
+import { runScenario } from "./pipeline.ts";
+import { differingRows, replay, type Replayed, replayThroughEmbedded, replayThroughSim } from "./replay.ts";
+import { drawScenario, judgeOf, type Scenario } from "./scenario.ts";
+import { closedRows, makeTape, readTape, type Tape, writeTape } from "./tape.ts";
+
+const TAPES = new URL("./tapes/", import.meta.url);
+
+const help = `deno task tape record --seed N [--devices N] [--hours H] --to FILE
+deno task tape record --scenario FILE --to FILE
+deno task tape record --from-log ADDRESS --partitions N [--since TIME] [--until TIME] --to FILE
+deno task tape golden                      records the tapes in sim/tapes again
+deno task tape show FILE                   its head and its rows
+deno task replay TAPE [--through sim|embedded|kafka://host:port/topic] [--batch N] [--workers N]
+
+ADDRESS is embedded:DIR or kafka://host:port/topic; a TIME is ISO 8601, of append time.`;
+
+const text = { type: "string" } as const;
+
+export async function main(args: readonly string[]): Promise<number> {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        ...{
+          "seed": text,
+          "devices": text,
+          "hours": text,
+          "scenario": text,
+          "from-log": text,
+          "partitions": text,
+        },
+        ...{ "since": text, "until": text, "to": text, "through": text, "batch": text, "workers": text },
+        help: { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    console.error((error as Error).message);
+    return 2;
+  }
+  const { positionals: [command, file], values } = parsed;
+  if (values.help || command === undefined) {
+    console.log(help);
+    return values.help ? 0 : 2;
+  }
+  if (command === "golden") return await recordGolden();
+  if (command === "show" && file !== undefined) return await show(file);
+  if (command === "record" && values.to !== undefined) return await record(values, values.to);
+  if (command === "replay" && file !== undefined) return await replayFile(file, values);
+  console.error(help);
+  return 2;
+}
+
+type Values = { readonly [name: string]: string | boolean | undefined };
+const number = (value: Values[string], fallback: number) => value === undefined ? fallback : Number(value);
+
+async function record(values: Values, to: string): Promise<number> {
+  const tape = values["from-log"] === undefined ? await recordRun(values) : await recordLog(values);
+  const bytes = await writeTape(tape);
+  await Deno.writeFile(to, bytes);
+  console.log(
+    `${to}: ${tape.records.length} records, ${tape.closed} closed windows, ${bytes.length} bytes; digest: ${tape.digest}`,
+  );
+  return 0;
+}
+
+async function recordRun(values: Values): Promise<Tape> {
+  const scenario = values.scenario === undefined
+    ? drawScenario(number(values.seed, 1), {
+      devices: number(values.devices, 5),
+      hours: number(values.hours, 2),
+    })
+    : JSON.parse(await Deno.readTextFile(String(values.scenario))) as Scenario;
+  return await tapeOf(`seed_${scenario.seed}`, scenario);
+}
+
+/** A scenario's log as a tape. The run itself has to be in order. */
+export async function tapeOf(name: string, scenario: Scenario): Promise<Tape> {
+  const { violation, log } = await runScenario(scenario, { directory: null });
+  if (violation !== null) throw new Error(`the run fails: ${violation}`);
+  const { partitions } = scenario;
+  return await makeTape({
+    name,
+    partitions,
+    config: judgeOf(scenario),
+    source: `simulated, seed ${scenario.seed}`,
+    records: log,
+  });
+}
+
+async function recordLog(values: Values): Promise<Tape> {
+  const address = String(values["from-log"]);
+  const partitions = number(values.partitions, 1);
+  const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
+  // A group of its own, so that no worker loses a partition to us.
+  const isPlainKafka = parseKafkaAddress(address) !== null && !address.includes("?");
+  const log = await openLogAt(isPlainKafka ? `${address}?group=isotherm-tape` : address, partitions, ports);
+  const at = (value: Values[string], fallback: number) =>
+    value === undefined ? fallback : Date.parse(String(value));
+  try {
+    const records = await readAll(log.reader, at(values.since, -Infinity), at(values.until, Infinity));
+    const config: JudgeConfig = defaultConfig;
+    return await makeTape({
+      name: "recorded",
+      partitions,
+      config,
+      source: address.replace(/\/\/[^/]*/, "//…"),
+      records,
+    });
+  } finally {
+    await log.close();
+  }
+}
+
+async function readAll(reader: LogReader, sinceMs: number, untilMs: number): Promise<LogRecord[]> {
+  const assigned = Promise.withResolvers<void>();
+  await reader.join({
+    assigned: () => Promise.resolve(assigned.resolve()),
+    revoked: () => Promise.resolve(),
+  });
+  await assigned.promise;
+  const records: LogRecord[] = [];
+  for (let partition = 0; partition < reader.partitions; partition++) {
+    const { earliest, next } = await reader.range(partition);
+    for (let offset = earliest; offset < next;) {
+      const outcome = await reader.read(partition, offset, {
+        recordsMax: 1_000,
+        bytesMax: 8_000_000,
+        waitMs: 2_000,
+      });
+      if (outcome.kind !== "records" || outcome.records.length === 0) break;
+      records.push(...outcome.records.filter(({ appendMs }) => appendMs >= sinceMs && appendMs < untilMs));
+      offset = outcome.records.at(-1)!.offset + 1;
+    }
+  }
+  return records.sort((a, b) => a.appendMs - b.appendMs || a.partition - b.partition || a.offset - b.offset);
+}
+
+async function recordGolden(): Promise<number> {
+  await Deno.mkdir(TAPES, { recursive: true });
+  for (const [name, scenario] of Object.entries(goldenScenarios)) {
+    const tape = await tapeOf(name, scenario);
+    await Deno.writeFile(new URL(`${name}.tape.gz`, TAPES), await writeTape(tape));
+    await Deno.writeTextFile(new URL(`${name}.rows.txt`, TAPES), rowsText(tape));
+    console.log(`${name}: ${tape.records.length} records, ${tape.closed} closed windows`);
+  }
+  return 0;
+}
+
+/** The rows of a tape for reading: the newest version of each closed window. */
+export function rowsText(tape: Tape): string {
+  const columns =
+    "device, size, start, end: readings + faults (late, uncertain) every temperature humidity, closed by, revision";
+  const time = (ms: number) => new Date(ms).toISOString().slice(0, 16);
+  const rows = closedRows(tape).map((row) => {
+    const { temperature: t, humidity: h } = row;
+    const channel = (c: typeof t) =>
+      `${c.count}n ${c.sum}Σ ${c.min}…${c.max} ${c.first}→${c.last} p50 ${c.p50} p95 ${c.p95}`;
+    return `${row.device} ${row.windowSize} ${time(row.startMs)} ${
+      time(row.endMs)
+    }: ${row.readings}+${row.sensorFaults} ` +
+      `(${row.late}, ${row.timeUncertain}) ${row.everyMs} | ${channel(t)} | ${
+        channel(h)
+      } | ${row.closedBy} r${row.revision}`;
+  });
+  return [`${tape.records.length} records, digest ${tape.digest}`, columns, ...rows.sort(), ""].join("\n");
+}
+
+async function show(file: string): Promise<number> {
+  const tape = await readTape(await Deno.readFile(file));
+  console.log(`${tape.name} (${tape.source}), ${tape.partitions} partitions\n${rowsText(tape)}`);
+  return 0;
+}
+
+async function replayFile(file: string, values: Values): Promise<number> {
+  const tape = await readTape(await Deno.readFile(file));
+  const options = { batchRecords: number(values.batch, 5_000), workers: number(values.workers, 1) };
+  const through = String(values.through ?? "sim");
+  const found = await replayThrough(tape, through, options);
+  if (found.digest === tape.digest) {
+    console.log(
+      `${tape.records.length} records through ${through}, ${found.rows.length} closed windows; digest: ${found.digest}`,
+    );
+    return 0;
+  }
+  console.log(`the digest is ${found.digest}, the tape says ${tape.digest}; against the oracle:`);
+  for (const line of differingRows(tape, found.rows, windowLine)) console.log(line);
+  return 1;
+}
+
+async function replayThrough(
+  tape: Tape,
+  through: string,
+  options: { readonly batchRecords: number; readonly workers: number },
+): Promise<Replayed> {
+  if (through === "sim") return await replayThroughSim(tape, options);
+  if (through === "embedded") {
+    const folder = await Deno.makeTempDir({ prefix: "isotherm-replay-" });
+    try {
+      return await replayThroughEmbedded(tape, `${folder}/log.sqlite`, machineClock, options);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
+  return await replayThroughKafka(tape, through, options);
+}
+
+/** Into a scratch topic, with the recorded times, and from there. */
+async function replayThroughKafka(
+  tape: Tape,
+  address: string,
+  options: { readonly batchRecords: number; readonly workers: number },
+): Promise<Replayed> {
+  const kafka = parseKafkaAddress(address);
+  if (kafka === null) {
+    throw new Error(`--through is sim, embedded or kafka://host:port/topic, not ${address}`);
+  }
+  const { writeKafkaTape } = await import("../platform/kafka_tape.ts");
+  const topic = `${kafka.topic}-tape-${machineRandom.uint32().toString(16)}`;
+  await writeKafkaTape({ ...kafka, topic, partitions: tape.partitions, clock: machineClock }, tape.records);
+  const scratch = `kafka://${kafka.brokers.join(",")}/${topic}?group=${topic}`;
+  const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
+  const logs = await Promise.all(
+    Array.from(
+      { length: options.workers },
+      () => openLogAt(scratch, tape.partitions, ports, { replay: true }),
+    ),
+  );
+  const next = async (partition: number, reader: LogReader) => (await reader.range(partition)).next;
+  return await replay(tape, logs, machineClock, options, next, () => machineClock.sleep(20));
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
