@@ -22,7 +22,7 @@ export interface AggregatorConfig {
 export const defaultAggregatorConfig: AggregatorConfig = {
   judge: defaultConfig,
   worker: "worker",
-  recordsPerCommitMax: 5_000,
+  recordsPerCommitMax: 20_000,
   bytesPerCommitMax: 8_000_000,
   publishEveryMs: 2_000,
   readWaitMs: 500,

@@ -3,10 +3,9 @@ import { openPublisher } from "../platform/duckdb_publisher.ts";
 import { openStore } from "../platform/duckdb_store.ts";
 import { logSettings, openLogAt } from "../platform/log_address.ts";
 import { runService, serviceSettings } from "../platform/service.ts";
-import { defaultConfig } from "../core/config.ts";
 import { createLiveFeed } from "./live_feed.ts";
 import { aggregatorMetricsHelp, createAggregator, createEndpoints, defaultAggregatorConfig } from "./mod.ts";
-import { aggregatorSettings } from "./settings.ts";
+import { aggregatorSettings, judgeOf } from "./settings.ts";
 import { readiness } from "./status.ts";
 
 const SEE = "see /live, /explain, /status, /healthz, /readyz and /metrics\n";
@@ -23,6 +22,7 @@ await runService({
     const live = createLiveFeed(trace);
     const config = {
       ...defaultAggregatorConfig,
+      judge: judgeOf(settings),
       worker: settings.worker ?? `worker-${random.uint32().toString(16)}`,
       publishEveryMs: settings.publishEveryMs,
       replay,
@@ -36,7 +36,7 @@ await runService({
       metrics,
       live,
       openPartition: async (partition) => {
-        const { retentionMs } = defaultConfig;
+        const { retentionMs } = config.judge;
         const earliestOffset = async () => (await log.reader.range(partition)).earliest;
         const store = await openStore({
           directory: settings.data,

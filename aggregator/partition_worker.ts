@@ -2,6 +2,9 @@
  * The one loop that turns a partition's records into committed and published rows. It only moves data: what a record
  * means is decided by `core/partition.ts`, synchronously, between two awaits of this file.
  *
+ * Three things go on side by side: the newest records are read and judged while the transaction before them is committed
+ * and an earlier state is published. Whatever needs the fold to be what is committed waits for the transaction first.
+ *
  * A crash at any await is harmless: the position lives in the store, in the same transaction as the rows. On the way
  * back the record before the position is read again and compared, so that another log is never taken for this one.
  */
@@ -95,6 +98,16 @@ export class PartitionWorker {
   #publisher: Publisher | null = null;
   /** Offset of our own owner record; a later one of somebody else ends our ownership. */
   #ownerOffset = -1;
+  /** The transaction under way; false if it was given up. Never rejects, see {@link #failure}. */
+  #committing: Promise<boolean> | null = null;
+  /** What is committed, which may be behind the fold by one transaction. */
+  #committed: { readonly nextOffset: number; readonly appendHighMs: number } | null = null;
+  /** The publication under way. Never rejects. */
+  #publishing: Promise<void> | null = null;
+  /** Why the last publication did not succeed; it is tried again. */
+  #publishProblem: string | null = null;
+  /** What ended a transaction or publication that nobody waited for. */
+  #failure: { readonly error: unknown } | null = null;
   #isPublished = true;
   #publishDueMs = 0;
   #tickDueMs = 0;
@@ -115,15 +128,16 @@ export class PartitionWorker {
   }
 
   status(): WorkerStatus {
+    const cannotPublish = this.#state === "running" && this.#publishProblem !== null;
     return {
       partition: this.partition,
-      state: this.#state,
-      sentence: this.#sentence,
-      nextOffset: this.#fold?.nextOffset ?? 0,
-      appendHighMs: this.#fold?.appendHighMs ?? 0,
+      state: cannotPublish ? "waiting" : this.#state,
+      sentence: cannotPublish ? this.#publishProblem : this.#sentence,
+      nextOffset: this.#committed?.nextOffset ?? 0,
+      appendHighMs: this.#committed?.appendHighMs ?? 0,
       openWindows: this.#fold?.openWindowCount ?? 0,
       epoch: this.#fold?.epoch ?? -1,
-      endOffset: Math.max(this.#endOffset, this.#fold?.nextOffset ?? 0),
+      endOffset: Math.max(this.#endOffset, this.#committed?.nextOffset ?? 0),
       devices: this.#fold?.deviceCount ?? 0,
       watermarkMs: this.#fold?.lowestWatermarkMs() ?? null,
       committedMs: this.#committedMs,
@@ -150,7 +164,7 @@ export class PartitionWorker {
     const fold = this.#fold;
     if (fold === null) throw new WorkerUnavailable(`partition ${this.partition} has just been given up`);
     const { partition } = this;
-    const { nextOffset, appendHighMs } = fold;
+    const { nextOffset, appendHighMs } = this.#committed ?? fold;
     const [view = null] = fold.views([device]);
     const facts = { partition, nextOffset, appendHighMs, view, known, hasLostSlots };
     return explanation(query, facts, this.config.judge);
@@ -179,6 +193,7 @@ export class PartitionWorker {
     try {
       await this.#start(signal);
       while (!signal.aborted && this.#isWorking()) await this.#step(signal);
+      await this.#settle();
     } catch (error) {
       if (!(error instanceof LogRefused || error instanceof StoreRefused)) throw error;
       this.#stop(error.message);
@@ -199,11 +214,10 @@ export class PartitionWorker {
 
   async #finish(): Promise<void> {
     try {
-      if (this.#fold !== null) await this.#publish();
-    } catch (error) {
-      if (error instanceof AssertionFailed) throw error;
-      const message = error instanceof Error ? error.message : String(error);
-      this.ports.trace.emit("warn", "aggregator.publish_failed", { partition: this.partition, message });
+      await this.#committing;
+      await this.#publishing;
+      if (this.#fold !== null && this.#failure === null) await this.#publish();
+      if (this.#failure?.error instanceof AssertionFailed) throw this.#failure.error;
     } finally {
       await this.#publisher?.close();
       await this.#store?.close();
@@ -222,6 +236,7 @@ export class PartitionWorker {
     const { partitions } = this.ports.reader;
     this.#refuseOtherConfig(stored);
     this.#fold = Partition.restore(judge, this.partition, partitions, stored);
+    this.#committed = stored.position;
     await this.#retried(signal, () => this.#recognise(stored));
     if (!this.#isWorking()) return;
     if (!this.config.replay) await this.#retried(signal, () => this.#takeOwnership());
@@ -241,8 +256,8 @@ export class PartitionWorker {
       );
     }
     throw new StoreRefused(
-      "the stored rows were made with another configuration of windows or bounds: go back to it, or start with an " +
-        "empty data folder to rebuild the rows from the log",
+      "the stored rows were made with another configuration of windows or bounds: go back to it, or start with a new " +
+        "data folder (ISOTHERM_DATA), which makes the rows anew from the log while the old ones stay readable",
     );
   }
 
@@ -308,15 +323,25 @@ export class PartitionWorker {
 
   async #step(signal: AbortSignal): Promise<void> {
     const records = await this.#retried(signal, () => this.#read(signal));
-    if (records === undefined || signal.aborted || !this.#isWorking()) return;
+    if (this.#failure !== null) throw this.#failure.error;
+    if (records === undefined || this.#fold === null || signal.aborted || !this.#isWorking()) return;
     if (records.length > 0) await this.#foldAndCommit(records, signal);
     else await this.#retried(signal, () => this.#tickIfDue());
     const { clock } = this.ports;
     await this.#retried(signal, () => this.#lookAtEnd(records.length));
     if (clock.monotonicMs() >= this.#tellDueMs) this.#tell();
-    if (!this.#isPublished && clock.monotonicMs() >= this.#publishDueMs) {
-      await this.#retried(signal, () => this.#publish());
+    if (this.#isPublished || this.#publishing !== null || clock.monotonicMs() < this.#publishDueMs) return;
+    if (await this.#settle() && this.#fold !== null) {
+      this.#publishing = this.#publish().finally(() => this.#publishing = null);
     }
+  }
+
+  /** Waits for the transaction under way: the fold is what is committed then. False if it was given up. */
+  async #settle(): Promise<boolean> {
+    const isKept = await this.#committing ?? true;
+    this.#committing = null;
+    if (this.#failure !== null) throw this.#failure.error;
+    return isKept;
   }
 
   async #read(signal: AbortSignal): Promise<readonly LogRecord[]> {
@@ -350,7 +375,8 @@ export class PartitionWorker {
   #waitMs(): number {
     const { clock } = this.ports;
     const nowMs = clock.monotonicMs();
-    const untilPublish = this.#isPublished ? Infinity : this.#publishDueMs - nowMs;
+    const isPublishWaiting = !this.#isPublished && this.#publishing === null;
+    const untilPublish = isPublishWaiting ? this.#publishDueMs - nowMs : Infinity;
     const untilTell = this.#fold!.hasUnshown && this.ports.live.isWatched()
       ? this.#tellDueMs - nowMs
       : Infinity;
@@ -396,6 +422,7 @@ export class PartitionWorker {
     const prepared = fold.prepare(this.#ownRecords(records));
     const { readings, windows } = prepared.needs;
     const isKnown = readings.length + windows.length === 0;
+    if (!isKnown && !await this.#settle()) return; // what is looked up includes everything before
     const known = isKnown
       ? { readings: [], quarantined: [], windows: [] }
       : await this.#retried(signal, () => this.#store!.lookup(prepared.needs));
@@ -407,10 +434,23 @@ export class PartitionWorker {
         recordHash(last),
         configHash(this.config.judge, this.ports.reader.partitions),
       );
-      // Until it is kept or we end: the fold has moved on, so there is no way past it.
-      if (await this.#retried(signal, () => this.#commit(changes, prepared)) === undefined) this.#fold = null;
+      if (!await this.#settle()) return;
+      this.#committing = this.#keep(changes, prepared, signal);
     }
-    if (prepared.stop !== null) this.#stop(prepared.stop);
+    if (prepared.stop === null) return;
+    await this.#settle();
+    this.#stop(prepared.stop);
+  }
+
+  /** Commits until it is kept or we end: the fold has moved on, so there is no way past it. Never rejects. */
+  async #keep(changes: Changes, prepared: Prepared, signal: AbortSignal): Promise<boolean> {
+    try {
+      if (await this.#retried(signal, () => this.#commit(changes, prepared)) === true) return true;
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#fold = null;
+    return false;
   }
 
   /** Records up to another worker's later owner record, which ends our ownership. */
@@ -437,8 +477,9 @@ export class PartitionWorker {
     metrics.observe("isotherm_commit_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
     metrics.count("isotherm_records_folded_total", prepared.items.length, labels);
     metrics.count("isotherm_window_versions_total", changes.windows.length, labels);
-    this.#tally.count(this.#fold!.tally);
+    if (this.#fold !== null) this.#tally.count(this.#fold.tally);
     this.#committedMs = clock.nowMs();
+    this.#committed = changes.position;
     for (const row of changes.windows) live.emit({ kind: "window", row, open: false });
     reader.hint(this.partition, changes.position.nextOffset);
     return true;
@@ -456,24 +497,34 @@ export class PartitionWorker {
     this.#tickDueMs = nowMs + Math.max(this.config.tickAfterMs, dueMs - appended!.appendMs);
   }
 
+  /** Publishes what is committed; tried again later when it fails. Never rejects, see {@link #failure}. */
   async #publish(): Promise<void> {
     const { clock, metrics } = this.ports;
     assert(this.#fold !== null, "what is published was folded");
     if (this.#isPublished) return;
-    if (this.#publisher === null) {
-      this.#isPublished = true;
-      return;
-    }
-    const startedMs = clock.monotonicMs();
-    const manifest = await this.#publisher.publish(this.#fold.openRows(), clock.nowMs());
     this.#isPublished = true;
-    const mine = manifest.partitions.find(({ partition }) => partition === this.partition);
-    this.#published = mine === undefined
-      ? null
-      : { nextOffset: mine.nextOffset, generation: manifest.generation, atMs: manifest.publishedMs };
-    metrics.observe("isotherm_publish_seconds", (clock.monotonicMs() - startedMs) / 1_000, {
-      partition: String(this.partition),
-    });
+    if (this.#publisher === null) return;
+    const startedMs = clock.monotonicMs();
+    const labels = { partition: String(this.partition) };
+    try {
+      const manifest = await this.#publisher.publish(this.#fold.openRows(), clock.nowMs());
+      const mine = manifest.partitions.find(({ partition }) => partition === this.partition);
+      if (mine !== undefined) {
+        const { nextOffset } = mine;
+        this.#published = { nextOffset, generation: manifest.generation, atMs: manifest.publishedMs };
+      }
+      this.#publishProblem = null;
+      metrics.observe("isotherm_publish_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
+    } catch (error) {
+      this.#isPublished = false;
+      if (error instanceof StoreUnavailable) {
+        this.#publishProblem = error.message;
+        this.#publishDueMs = clock.monotonicMs() + RETRY_MAX_MS;
+      } else this.#failure ??= { error };
+      const message = error instanceof Error ? error.message : String(error);
+      metrics.count("isotherm_publish_failures_total", 1, labels);
+      this.ports.trace.emit("warn", "aggregator.publish_failed", { partition: this.partition, message });
+    }
   }
 
   // --- failures of the world ---------------------------------------------------------------------------------------

@@ -1,5 +1,67 @@
 /** Settings of the service, by environment. Pure. */
-import { flagSetting, integerSetting, textSetting } from "../core/settings.ts";
+import { defaultConfig, type JudgeConfig, type WindowSpec } from "../core/config.ts";
+import { limits } from "../core/limits.ts";
+import {
+  flagSetting,
+  integerSetting,
+  type Setting,
+  type SettingValues,
+  textSetting,
+} from "../core/settings.ts";
+import { parseWindows } from "../core/windows_config.ts";
+
+const windows: Setting<readonly WindowSpec[]> = {
+  env: "ISOTHERM_WINDOWS",
+  unit: "list",
+  range: "1 to 8 of SIZE, SIZE/HOP and 1d@ZONE; 1s to 31d",
+  fallback: defaultConfig.windows,
+  fallbackText: defaultConfig.windows.map((spec) => spec.label).join(","),
+  consequence:
+    "Windows that are kept: `1m` tumbles, `10m/1m` hops, `1d@Europe/Berlin` is the local day. Existing " +
+    "rows of another list are refused; a new data folder makes them anew from the log, beside the old ones.",
+  secret: false,
+  parse(text) {
+    const parsed = parseWindows(text);
+    return parsed.kind === "ok"
+      ? { value: parsed.windows }
+      : { problem: `has problems: ${parsed.problems.join("; ")}` };
+  },
+};
+
+/** What the rows are made by, besides the log. */
+export const judgeSettings = {
+  windows,
+  outOfOrderMs: integerSetting({
+    env: "ISOTHERM_OUT_OF_ORDER_MS",
+    unit: "ms",
+    min: 0,
+    max: 3_600_000,
+    fallback: limits.outOfOrderMs,
+    consequence: "Readings may arrive so much out of order and be on time; windows close so much later.",
+  }),
+  idleMs: integerSetting({
+    env: "ISOTHERM_IDLE_MS",
+    unit: "ms",
+    min: limits.futureMsMax,
+    max: 86_400_000,
+    fallback: limits.idleMs,
+    consequence: "A device's silence closes its windows after so long.",
+  }),
+  retentionDays: integerSetting({
+    env: "ISOTHERM_RETENTION_DAYS",
+    unit: "days",
+    min: 1,
+    max: 3_650,
+    fallback: limits.retentionMs / 86_400_000,
+    consequence: "Raw readings are kept so long; windows for ever.",
+  }),
+} as const;
+
+/** The configuration that the settings name. */
+export function judgeOf(settings: SettingValues<typeof judgeSettings>): JudgeConfig {
+  const { windows, outOfOrderMs, idleMs, retentionDays } = settings;
+  return { ...defaultConfig, windows, outOfOrderMs, idleMs, retentionMs: retentionDays * 86_400_000 };
+}
 
 export const aggregatorSettings = {
   port: integerSetting({
@@ -46,6 +108,7 @@ export const aggregatorSettings = {
     env: "ISOTHERM_REPLAY",
     consequence: "1 reads a recorded log: nothing is appended, and append times may be the producer's.",
   }),
+  ...judgeSettings,
   acceptGap: flagSetting({
     env: "ISOTHERM_ACCEPT_GAP",
     consequence:

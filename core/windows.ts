@@ -47,6 +47,16 @@ const days = new Map<string, Window>();
 const DAYS_CACHED_MAX = 4_096;
 const HOUR_MS = 3_600_000;
 
+/** Whether the runtime knows the IANA zone. */
+export function isZone(zone: string): boolean {
+  try {
+    formatOf(zone);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Throws a RangeError for a zone that the runtime doesn't know. */
 function formatOf(zone: string): Intl.DateTimeFormat {
   let format = formats.get(zone);
