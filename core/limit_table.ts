@@ -60,6 +60,12 @@ export const httpLimitSpecs = {
     meaning: "connections at one time",
     consequence: "closed at once, counted in isotherm_http_connections_dropped_total",
   },
+  pipelinedMax: {
+    value: 8,
+    unit: "requests",
+    meaning: "requests that wait on one connection behind the one that is being answered",
+    consequence: "no more is read from the connection until they are answered and the answers taken",
+  },
   writeMs: {
     value: 30_000,
     unit: "ms",

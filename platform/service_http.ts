@@ -65,6 +65,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   let closing = false;
   let active = 0;
   let idle: (() => void) | null = null;
+  /** Connections with a request that is being answered, and what was pipelined behind it. */
+  const lines = new Map<Socket, Exchange[]>();
   const serverOptions = {
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersMs,
@@ -75,19 +77,43 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
   const onRequest = (message: IncomingMessage, response: ServerResponse) => {
     active++;
-    answer(message, response).catch((error: unknown) => {
-      if (error instanceof AssertionFailed && options.broken !== undefined) options.broken(error);
-      message.socket.destroy();
-    }).finally(() => {
+    message.on("error", () => {}); // a sender that went away; reading the body tells the handler
+    response.on("error", () => {});
+    const { socket } = message;
+    const line = lines.get(socket);
+    if (line === undefined) {
+      lines.set(socket, []);
+      void serve(message, response);
+      return;
+    }
+    line.push([message, response]);
+    if (line.length >= limits.pipelinedMax) socket.pause();
+  };
+
+  /** Answers a request, and those that were pipelined behind it, one after the other as its reader takes them. */
+  const serve = async (first: IncomingMessage, firstResponse: ServerResponse) => {
+    const { socket } = first;
+    const line = lines.get(socket)!;
+    let next: Exchange | undefined = [first, firstResponse];
+    while (next !== undefined) {
+      const [message, response]: Exchange = next;
+      try {
+        if (!socket.destroyed) await answer(message, response);
+        if (line.length > 0 && !await finished(response, limits.writeMs, clock)) socket.destroy();
+      } catch (error) {
+        if (error instanceof AssertionFailed) options.broken?.(error);
+        socket.destroy();
+      }
       active--;
-      if (active === 0) idle?.();
-    });
+      next = line.shift();
+      if (line.length === 0 && socket.isPaused()) socket.resume();
+    }
+    lines.delete(socket);
+    if (active === 0) idle?.();
   };
 
   const answer = async (message: IncomingMessage, response: ServerResponse) => {
     const startedMs = clock.monotonicMs();
-    message.on("error", () => {}); // a sender that went away; reading the body tells the handler
-    response.on("error", () => {});
     let answered: Response;
     try {
       const request = await webRequest(message, limits);
@@ -160,6 +186,27 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       return clean;
     },
   };
+}
+
+type Exchange = readonly [IncomingMessage, ServerResponse];
+
+/** Resolves to true when the system has taken the whole response, to false when it hasn't within `ms` or can't. */
+function finished(response: ServerResponse, ms: number, clock: Clock): Promise<boolean> {
+  if (response.writableFinished) return Promise.resolve(true);
+  if (response.destroyed) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const end = (isFinished: boolean) => {
+      cancel();
+      response.off("finish", onFinish);
+      response.off("close", onClose);
+      resolve(isFinished);
+    };
+    const onFinish = () => end(true);
+    const onClose = () => end(response.writableFinished);
+    const cancel = clock.after(ms, () => end(false));
+    response.once("finish", onFinish);
+    response.once("close", onClose);
+  });
 }
 
 const hasBody = (message: IncomingMessage) =>
