@@ -138,6 +138,7 @@ export async function show(main, { params, signal, setLive, go }) {
   };
   const soon = oncePerFrame(draw);
 
+  draw();
   const fromMs = Math.floor(nowMs() / MINUTE) * MINUTE - (CELLS + 5) * MINUTE;
   for (const name of devices) {
     const answer = await get("/api/windows", {

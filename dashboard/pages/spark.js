@@ -7,7 +7,8 @@ const HEIGHT = 44;
 /** "3:214 4:216" → values by index, nulls where there is none. */
 export function trendOf(text, count) {
   const values = new Array(count).fill(null);
-  for (const part of (text ?? "").split(" ")) {
+  if (!text) return values;
+  for (const part of text.split(" ")) {
     const [index, tenths] = part.split(":").map(Number);
     if (index >= 0 && index < count) values[index] = tenths / 10;
   }
