@@ -32,6 +32,7 @@ class Uploader:
         self._stored = stored
         self._learn = learn
         self._credit = _FIRST_CREDIT
+        self._without_report = False  # the last batch was refused: is it the report of lost slots?
         self.sent = 0  # slots acknowledged in this boot
 
     async def run(self):
@@ -52,7 +53,7 @@ class Uploader:
         selection = await self._backlog.fresh(limit) or self._report() or await self._backlog.oldest(limit)
         if not selection:
             return None
-        lost = self._lost.of(selection.boot)
+        lost = [] if self._without_report else self._lost.of(selection.boot)
         since = await self._backlog.pending_since(selection)
         self._body.write(selection, selection.quality == SYNCED, since, lost)
         try:
@@ -76,7 +77,7 @@ class Uploader:
             self._credit = max(1, len(selection.slots) // 2)
             return 0
         if status in _REFUSED or status == 413:
-            return self._refused(answer, selection)
+            return self._refused(answer, selection, lost)
         retry_ms = _retry_after_ms(header(answer.headers, b"retry-after"))
         return self._failed(retry_ms, "not_accepted", _DOORS.get(status, "HTTP %d" % status))
 
@@ -85,6 +86,7 @@ class Uploader:
         if told is None:
             return self._failed(0, "not_ingest", "a 2xx without JSON: is this a captive portal?")
         self._backoff.succeeded()
+        self._without_report = False
         self._backlog.acknowledge(selection)
         self._lost.reported(lost)
         self.sent += len(selection.slots)
@@ -95,11 +97,17 @@ class Uploader:
             self._learn(told["now"])
         return 0
 
-    def _refused(self, answer, selection):
+    def _refused(self, answer, selection, lost):
         if b"problem+json" not in header(answer.headers, b"content-type"):
             return self._failed(0, "not_ingest", "HTTP %d that is not ingest's: is there a proxy?" % answer.status)
+        self._without_report = bool(lost and selection.slots)
+        if self._without_report:
+            return 0  # once more with the slots alone
         say("refused", ("status", answer.status), ("slots", len(selection.slots)), ("why", answer.body.decode()[:200]))
-        self._backlog.refuse(selection)
+        if selection.slots:
+            self._backlog.refuse(selection)
+        else:
+            self._lost.reported(lost)  # nobody wants to know
         return 0
 
     def _failed(self, retry_ms, event, why):

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Flash } from "./flash.ts";
 import { type Desk, HOUR_MS, MINUTE_MS, SECOND_MS, setUpDesk, START_MS } from "./testing/desk.ts";
-import type { BootLedger } from "./testing/receiver.ts";
+import { type BootLedger, problem } from "./testing/receiver.ts";
 
 const bootsOf = (
   desk: Desk,
@@ -256,6 +256,28 @@ Deno.test("a whole boot goes with the overflow: its loss is reported all the sam
   desk.receiver.checkComplete("board-1");
   const whole = bootsOf(desk).find((boot) => boot.slots.size === 0);
   assert.equal(whole?.lost.size, 149);
+});
+
+Deno.test("a server that refuses every report of lost slots still gets the slots", async () => {
+  await using desk = await setUpDesk({
+    settings: { every_ms: 2000 },
+    surroundings: { accessPoint: (nowMs) => nowMs < START_MS + 30 * MINUTE_MS ? "absent" : "open" },
+    handler: (receiver) => async (request) => {
+      const { lost } = await request.clone().json();
+      return lost.length > 0 ? problem(400, "no reports") : receiver.handle(request);
+    },
+  });
+  const main = new TextDecoder().decode(desk.board.flash.read("/main.py") as Uint8Array);
+  desk.board.flash.put("/main.py", main.replace(/SEGMENTS_MAX = \d+/, "SEGMENTS_MAX = 3"));
+  await desk.board.powerOn();
+  await desk.run(10 * MINUTE_MS);
+  await cutAndRestart(desk);
+  await desk.run(25 * MINUTE_MS);
+  const boots = bootsOf(desk).filter((boot) => boot.slots.size > 0);
+  assert.equal(boots.length, 1, "the first boot had only lost slots by then");
+  const seqs = [...boots[0]?.slots.keys() ?? []];
+  assert.equal(Math.max(...seqs) - Math.min(...seqs) + 1, seqs.length, "no gap");
+  assert.ok(seqs.length > 500);
 });
 
 Deno.test("the flash is full: the oldest slots go, the newest stay", async () => {

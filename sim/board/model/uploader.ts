@@ -34,6 +34,7 @@ export class ModelUploader {
   readonly #headers: string;
   #credit = FIRST_CREDIT;
   #failures = 0;
+  #withoutReport = false;
 
   constructor(parts: UploaderParts) {
     this.#parts = parts;
@@ -62,7 +63,9 @@ export class ModelUploader {
     const limit = Math.max(1, Math.min(this.#credit, READINGS_MAX));
     const selection = backlog.fresh(limit) ?? backlog.report() ?? backlog.oldest(limit);
     if (selection === null) return null;
-    const lost = ring.lost.filter((span) => span.boot === selection.boot).map((span) => ({ ...span }));
+    const lost = this.#withoutReport
+      ? []
+      : ring.lost.filter((span) => span.boot === selection.boot).map((span) => ({ ...span }));
     const body = this.#body(selection, backlog.pendingSince(selection), lost);
     try {
       const answer = yield* client.request("POST", path, this.#headers, body);
@@ -93,7 +96,7 @@ export class ModelUploader {
     }
     if (REFUSED.includes(status) || status === 413) {
       if (!(headers.get("content-type") ?? "").includes("problem+json")) return this.#failed(0);
-      this.#parts.backlog.refuse(selection);
+      this.#refused(selection, lost);
       return 0;
     }
     const retryAfter = headers.get("retry-after") ?? "";
@@ -103,14 +106,26 @@ export class ModelUploader {
   #accepted(answer: Answer, selection: Selection, lost: LostReport[]): number {
     const told = jsonObject(answer.body);
     if (told === null) return this.#failed(0);
-    const { backlog, ring } = this.#parts;
     this.#failures = 0;
-    backlog.acknowledge(selection);
-    const same = (a: LostReport, b: LostReport) => JSON.stringify(a) === JSON.stringify(b);
-    ring.lost = ring.lost.filter((span) => !lost.some((reported) => same(span, reported)));
+    this.#withoutReport = false;
+    this.#parts.backlog.acknowledge(selection);
+    this.#reported(lost);
     if (typeof told.credit === "number" && told.credit >= 1) this.#credit = told.credit;
     if (typeof told.now === "number") this.learn(told.now, this.#uptimeMs(), false);
     return 0;
+  }
+
+  #refused(selection: Selection, lost: LostReport[]): void {
+    this.#withoutReport = lost.length > 0 && selection.slots.length > 0;
+    if (this.#withoutReport) return;
+    if (selection.slots.length > 0) this.#parts.backlog.refuse(selection);
+    else this.#reported(lost);
+  }
+
+  #reported(lost: LostReport[]): void {
+    const { ring } = this.#parts;
+    const same = (a: LostReport, b: LostReport) => JSON.stringify(a) === JSON.stringify(b);
+    ring.lost = ring.lost.filter((span) => !lost.some((reported) => same(span, reported)));
   }
 
   #failed(retryMs: number): number {
