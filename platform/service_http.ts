@@ -151,7 +151,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, hostname, () => {
+    server.listen(port, hostname, limits.connectionsMax, () => {
       server.off("error", reject);
       resolve();
     });
