@@ -77,7 +77,7 @@ export const ingestLimitSpecs = {
     consequence: "",
   },
   roundMs: {
-    value: 1_000,
+    value: 500,
     unit: "ms",
     meaning: "in which all who wait shall get a turn",
     consequence: "credit falls",

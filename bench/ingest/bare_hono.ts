@@ -7,8 +7,8 @@ import { serveHttp } from "../../platform/service_http.ts";
 
 const app = new Hono();
 app.post("/v1/readings", async (context) => {
-  await context.req.json();
-  return context.json({ accepted: 1 }, 202);
+  const { readings } = await context.req.json();
+  return context.json({ accepted: readings.length }, 202);
 });
 const server = await serveHttp({
   handler: (request) => app.fetch(request),

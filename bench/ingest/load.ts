@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly warmupSeconds?: number;
   /** Time between two requests of one connection; 0: at once. */
   readonly pauseMs?: number;
+  /** Send as many readings as the last answer's credit allows, at most 1,000, beginning with `readings`: a backlog. */
+  readonly honoursCredit?: boolean;
   /** Names the devices of this load. */
   readonly name?: string;
 }
@@ -29,8 +31,9 @@ export interface LoadResult {
   readonly maxMs: number;
   /** Answers by status. */
   readonly statuses: Readonly<Record<string, number>>;
-  /** Smallest credit that was offered. */
+  /** Smallest and largest credit that was offered. */
   readonly creditMin: number | null;
+  readonly creditMax: number | null;
 }
 
 const encoder = new TextEncoder();
@@ -54,12 +57,14 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const latencies: number[] = [];
   const statuses: Record<string, number> = {};
   let creditMin: number | null = null;
+  let creditMax: number | null = null;
+  let accepted = 0;
   const boot = Math.floor(Date.now());
 
-  const requestOf = (device: string, seq: number): Uint8Array => {
+  const requestOf = (device: string, seq: number, count: number): Uint8Array => {
     const rows: string[] = [];
-    const base = Date.now() - readings * 10;
-    for (let i = 0; i < readings; i++) {
+    const base = Date.now() - count * 10;
+    for (let i = 0; i < count; i++) {
       const temperature = (20 + ((seq + i) % 50) / 10).toFixed(1);
       const humidity = (40 + ((seq + i) % 200) / 10).toFixed(1);
       rows.push(
@@ -77,9 +82,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });
     connection.setNoDelay();
     const buffer = new Uint8Array(16_384);
+    let count = readings;
     try {
-      for (let seq = 0; performance.now() < endMs; seq += readings) {
-        const request = requestOf(device, seq);
+      for (let seq = 0; performance.now() < endMs; seq += count) {
+        const request = requestOf(device, seq, count);
         const sentMs = performance.now();
         for (let sent = 0; sent < request.length;) sent += await connection.write(request.subarray(sent));
         let text = "";
@@ -94,7 +100,14 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
           const status = text.slice(9, 12);
           statuses[status] = (statuses[status] ?? 0) + 1;
           const credit = /"credit":(\d+)/.exec(text)?.[1];
-          if (credit !== undefined) creditMin = Math.min(creditMin ?? Infinity, Number(credit));
+          if (credit !== undefined) {
+            creditMin = Math.min(creditMin ?? Infinity, Number(credit));
+            creditMax = Math.max(creditMax ?? 0, Number(credit));
+          }
+          accepted += Number(/"accepted":(\d+)/.exec(text)?.[1] ?? (status === "202" ? count : 0));
+        }
+        if (options.honoursCredit === true) {
+          count = Math.min(1_000, Number(/"credit":(\d+)/.exec(text)?.[1] ?? count));
         }
         if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
       }
@@ -109,16 +122,16 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   latencies.sort((a, b) => a - b);
   const at = (share: number) =>
     Math.round((latencies[Math.floor(latencies.length * share)] ?? NaN) * 10) / 10;
-  const good = statuses["202"] ?? statuses["200"] ?? 0;
   return {
     requests: latencies.length,
     requestsPerSecond: Math.round(latencies.length / seconds),
-    readingsPerSecond: Math.round((good * readings) / seconds),
+    readingsPerSecond: Math.round(accepted / seconds),
     p50Ms: at(0.5),
     p99Ms: at(0.99),
     maxMs: at(0.99999),
     statuses,
     creditMin,
+    creditMax,
   };
 }
 

@@ -79,7 +79,7 @@ async function output(args: readonly string[]): Promise<string> {
 async function load(
   what: string,
   server: { port: number; pid: number },
-  options: Partial<LoadOptions>,
+  { cpuIsShared = false, ...options }: Partial<LoadOptions> & { readonly cpuIsShared?: boolean },
 ): Promise<Row> {
   const before = await usageOf(server.pid);
   const all: LoadOptions = {
@@ -103,7 +103,7 @@ async function load(
     requestsPerSecond: result.requestsPerSecond,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
-    cpuMicros: ((after.cpuSeconds - before.cpuSeconds) * share * 1e6) / readings,
+    ...cpuIsShared ? {} : { cpuMicros: ((after.cpuSeconds - before.cpuSeconds) * share * 1e6) / readings },
     peakMib: after.peakMib,
     note: bad.map(([status, count]) => `${count} × ${status}`).join(", "),
   };
@@ -187,6 +187,13 @@ function printed(rows: readonly Row[]): string {
 }
 
 const broker = await startKafka();
+const startIngest = (topic: string) =>
+  start(["run", ...startFlags, "ingest/main.ts"], {
+    ISOTHERM_LOG: `kafka://${broker.address}/${topic}`,
+    ISOTHERM_PARTITIONS: String(PARTITIONS),
+    ISOTHERM_PORT: "0",
+    ISOTHERM_TRACE: "error",
+  });
 const rows: Row[] = [];
 const add = (row: Row) => {
   rows.push(row);
@@ -194,12 +201,7 @@ const add = (row: Row) => {
 };
 try {
   {
-    await using ingest = await start(["run", ...startFlags, "ingest/main.ts"], {
-      ISOTHERM_LOG: `kafka://${broker.address}/bench`,
-      ISOTHERM_PARTITIONS: String(PARTITIONS),
-      ISOTHERM_PORT: "0",
-      ISOTHERM_TRACE: "error",
-    });
+    await using ingest = await startIngest("bench");
     add(await load("ingest, batches of 60, 60 connections", ingest, { connections: 60, readings: 60 }));
     add(
       await load("ingest, single readings, 500 connections, paced", ingest, {
@@ -208,6 +210,26 @@ try {
       }),
     );
     add(await load("ingest, single readings, 500 connections, flat out", ingest, { connections: 500 }));
+  }
+  {
+    // A thousand boards come back with a backlog each and send what credit allows; fifty others send a reading now and then.
+    await using ingest = await startIngest("drain");
+    const [drain, live] = await Promise.all([
+      load("a thousand boards drain their backlogs", ingest, {
+        connections: 1_000,
+        readings: 100,
+        honoursCredit: true,
+        name: "drain",
+      }),
+      load("… and fifty live ones beside them", ingest, {
+        connections: 50,
+        pauseMs: 200,
+        name: "live",
+        cpuIsShared: true,
+      }),
+    ]);
+    add(drain);
+    add(live);
   }
   {
     await using bare = await start(["run", "-A", "bench/ingest/bare_hono.ts"], {});
