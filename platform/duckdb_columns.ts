@@ -268,10 +268,7 @@ export class TableWriter<Row> {
     this.#types = [...versioned ? [BIGINT] : [], ...columns.map((column) => typeOf[column.kind])];
   }
 
-  /**
-   * Appends through an appender of its own: nothing prepared outlives the call (see duckdb_statistics_test.ts). Yields
-   * to others after every chunk when there are many.
-   */
+  /** Appends through an appender of its own: nothing that was prepared outlives the call. One call at a time. */
   async append(
     connection: DuckDBConnection,
     rows: readonly Row[],

@@ -49,7 +49,7 @@ async function costs(directory: string) {
   const store = await openStore({ directory, partition: 0, retentionMs: 400 * 86_400_000 });
   const publisher = await openPublisher(store);
   const [publishMs, askMs, lookupMs]: number[][] = [[], [], []];
-  for (let minute = 0; minute < 7; minute++) {
+  for (let minute = 0; minute < 5; minute++) {
     await store.commit(minuteOf(minute));
     publishMs!.push(await timed(() => publisher.publish([], startMs + minute)));
     await publisher.settled();

@@ -10,7 +10,7 @@ import { Process } from "./testing/process.ts";
 import { assertTruth, truthSql } from "./testing/published_truth.ts";
 
 /** Kills in this test; the soak raises it. */
-const kills = Number(Deno.env.get("ISOTHERM_SOAK_KILLS") ?? "3");
+const kills = Number(Deno.env.get("ISOTHERM_SOAK_KILLS") ?? "2");
 
 /** Opens the catalogue anew and asks; each time whole and true. */
 async function askOnce(directory: string): Promise<number> {

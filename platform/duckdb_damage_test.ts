@@ -23,8 +23,8 @@ import { Catalogue } from "./duckdb_reader.ts";
 import { openStore, type StoreOptions } from "./duckdb_store.ts";
 
 /** Damaged places in this test; the soak raises it. */
-const damages = Number(Deno.env.get("ISOTHERM_SOAK_DAMAGES") ?? "4");
-const RECORDS = 60;
+const damages = Number(Deno.env.get("ISOTHERM_SOAK_DAMAGES") ?? "3");
+const RECORDS = 30;
 const MINUTE_MS = 60_000;
 
 /** What record `offset` of the log makes: a pure function, as the fold is. */
@@ -77,7 +77,7 @@ async function work(options: StoreOptions, until: number): Promise<void> {
     try {
       for (let offset = store.position?.nextOffset ?? 0; offset < until; offset++) {
         await store.commit(transaction(offset));
-        if (offset % 20 === 19 || offset === RECORDS + 4) {
+        if (offset % 10 === 9 || offset === RECORDS + 4) {
           await publisher.publish([windowRow({ closedBy: null })], startMs);
         }
       }

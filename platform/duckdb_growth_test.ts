@@ -90,6 +90,7 @@ Deno.test(`in ${days} simulated days the folder follows the rows kept, and files
     publisher = await openPublisher(store);
     for (let hour = 0; hour < days * 24; hour++) {
       await store.commit(hourOf(hour));
+      if (days <= 60 && hour % 3 !== 2) continue;
       const publishedMs = startMs + (hour + 1) * HOUR_MS;
       const beforeMs = machineClock.monotonicMs();
       const manifest = await publisher.publish([], publishedMs);

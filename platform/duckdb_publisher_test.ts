@@ -253,7 +253,7 @@ test("DuckDB and TypeScript agree on the digest of any window", async ({ store, 
 
 test("dozens of publications leave at most 64 files named, every row once, in a live file that stays small", async (opened) => {
   const { directory, store, publisher } = opened;
-  const transactions = 40;
+  const transactions = 24;
   for (let index = 0; index < transactions; index++) {
     await store.commit(changes({
       position: positionRow({ nextOffset: index + 1 }),

@@ -65,7 +65,6 @@ async function copyFolder(from: string, to: string): Promise<void> {
 }
 
 storeContract(duckdb("the DuckDB store, nothing published", 0), Deno.test);
-storeContract(duckdb("the DuckDB store, every commit published", 1), Deno.test);
 storeContract(duckdb("the DuckDB store, every second commit published", 2), Deno.test);
 storeContract({
   name: "the store in memory",
