@@ -148,9 +148,17 @@ export class DuckdbPublisher implements Publisher {
   }
 
   async #prepare(): Promise<void> {
-    const segments = applyMerges(this.store.record?.segments ?? [], this.merger.merged);
+    const isFull = () => {
+      const segments = applyMerges(this.store.record?.segments ?? [], this.merger.merged);
+      return segments.length > segmentLimits.segmentsMax - segmentTables.length - 1;
+    };
     // Out of room only if merging lags by two publications: then it has to be waited for.
-    if (segments.length > segmentLimits.segmentsMax - segmentTables.length - 1) await this.merger.settled();
+    if (isFull()) await this.merger.settled();
+    // Or if one short life after the other has published and ended before it could merge.
+    if (isFull() && this.store.record !== null) {
+      this.merger.start(this.store.record);
+      await this.merger.settled();
+    }
   }
 
   async #publish(snapshot: Snapshot, publishedMs: number): Promise<Manifest> {
