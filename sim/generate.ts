@@ -616,6 +616,23 @@ const troubles: Readonly<Record<string, (g: Generator) => void>> = {
     device.seq = mine.seq;
   },
 
+  edges(g) {
+    const { device } = g;
+    const [spec] = g.config.windows;
+    const sizeMs = spec?.kind === "fixed" ? spec.hopMs : DAY;
+    const endMs = (Math.floor(device.nextMs / sizeMs) + 1) * sizeMs;
+    // The window's last and first moment, and the two moments at which the watermark is just short of it and at it.
+    const edge = pick(g.random, [
+      endMs - 1,
+      endMs,
+      endMs + g.config.outOfOrderMs - 1,
+      endMs + g.config.outOfOrderMs,
+    ]);
+    device.nextMs = Math.max(device.nextMs, edge);
+    g.nowMs = Math.max(g.nowMs, edge - MINUTE);
+    g.send([g.reading({ seq: device.seq++, ts: edge })], { pending_since: null });
+  },
+
   seq_jumps(g) {
     g.device.seq += pick(g.random, [1, 2, 100, 1_000_000]);
   },

@@ -56,6 +56,8 @@ export interface Outcome {
 /** Everything must have drained so long after the faults have stopped. */
 const DRAIN_MS_MAX = 90 * 60_000;
 const RESTART_MS = 1_000;
+/** A window is closed so long after silence has made it due, at the latest: the longest wait for records, and some. */
+const CLOSE_SLACK_MS = 30_000;
 const ANSWER_LOST = null;
 
 /** Runs a scenario to its end. Throws only on mistakes of the harness. */
@@ -597,6 +599,7 @@ class Pipeline {
 
   async #finish(): Promise<Outcome> {
     if (this.#violation !== null) return await this.#outcome([]);
+    const stoppedMs = this.scheduler.nowMs;
     await this.#stopWorkers();
     const published: Published[] = [];
     const judged: OracleResult[] = [];
@@ -619,6 +622,7 @@ class Pipeline {
       this.#compare(partition, newest, expected);
     }
     this.#compareWorld(judged);
+    for (const result of judged) this.#checkClosed(result, stoppedMs);
     this.#countOutcomes(judged);
     return await this.#outcome(judged);
   }
@@ -652,6 +656,18 @@ class Pipeline {
     const { nextOffset } = published.position;
     if (nextOffset !== next) {
       this.#violation ??= `partition ${partition} is published up to ${nextOffset} of ${next}`;
+    }
+  }
+
+  /** Silence closes windows by itself: the owner of a partition appends a tick when no record comes. */
+  #checkClosed({ open, devices }: OracleResult, nowMs: number): void {
+    const { idleMs } = judgeOf(this.#scenario);
+    for (const { device, size, startMs, endMs } of open) {
+      const lastAppendMs = devices.find((row) => row.device === device)?.lastAppendMs ?? 0;
+      const dueMs = Math.max(endMs, lastAppendMs) + idleMs;
+      if (dueMs + CLOSE_SLACK_MS >= nowMs) continue;
+      this.#violation ??=
+        `window ${device} ${size} ${startMs} was due at ${dueMs} and is still open at ${nowMs}`;
     }
   }
 

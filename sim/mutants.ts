@@ -1,0 +1,403 @@
+/**
+ * Planted bugs: small mutations of production code that the harness has to see. Each names the mistake that it stands
+ * for, most of them made by somebody before us, and the family of runs that aims at it.
+ *
+ * `fold`: generated logs through the fold against the oracle. `world`: the pipeline with every fault, rows in memory.
+ * `files`: the pipeline on real DuckDB files.
+ */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  /** Occurs exactly once in the file. */
+  readonly from: string;
+  readonly to: string;
+  readonly family: "fold" | "world" | "files";
+  readonly mistake: string;
+}
+
+const mutant = (
+  family: Mutant["family"],
+  name: string,
+  file: string,
+  from: string,
+  to: string,
+  mistake: string,
+): Mutant => ({ family, name, file, from, to, mistake });
+
+const fold = (name: string, file: string, from: string, to: string, mistake: string) =>
+  mutant("fold", name, `core/${file}.ts`, from, to, mistake);
+const world = (name: string, file: string, from: string, to: string, mistake: string) =>
+  mutant("world", name, `${file}.ts`, from, to, mistake);
+
+export const mutants: readonly Mutant[] = [
+  // Time and judging.
+  fold(
+    "future_moves_watermark",
+    "judge",
+    "eventMs > appendMs + config.futureMs",
+    "eventMs > appendMs + 400 * 86_400_000",
+    "a stamp from the future makes everything late (sql-flow#358)",
+  ),
+  fold(
+    "future_bound_off_by_one",
+    "judge",
+    "eventMs > appendMs + config.futureMs",
+    "eventMs >= appendMs + config.futureMs",
+    "a bound at its edge",
+  ),
+  fold(
+    "dated_1970_counts",
+    "judge",
+    "eventMs < limits.eventMsMin",
+    "eventMs < 0",
+    "readings dated 1970 (ruuvi.gateway_esp.c#120)",
+  ),
+  fold(
+    "range_edge_excluded",
+    "judge",
+    "temperature > limits.temperatureMilliCMax",
+    "temperature >= limits.temperatureMilliCMax",
+    "a bound at its edge",
+  ),
+  fold(
+    "humidity_unchecked",
+    "judge",
+    "humidity > limits.humidityMilliPctMax",
+    "humidity > 10 * limits.humidityMilliPctMax",
+    "255 % is data (sensors-software#848)",
+  ),
+  fold(
+    "no_time_takes_append_time",
+    "judge",
+    "batchLength === 1 ? appendMs : null",
+    "appendMs",
+    "wall clock as event time (sql-flow#234)",
+  ),
+  fold(
+    "watermark_goes_back",
+    "watermark",
+    "toMs > watermarkMs ? toMs : watermarkMs",
+    "toMs !== watermarkMs ? toMs : watermarkMs",
+    "a watermark that reverses (bytewax's test names)",
+  ),
+  fold(
+    "pending_ignored",
+    "watermark",
+    "Math.min(device.highestEventMs, pendingMs)",
+    "device.highestEventMs",
+    "a backlog is late (thingsboard#15685)",
+  ),
+  fold(
+    "pending_unbounded",
+    "watermark",
+    "Math.max(device.pendingSinceMs, oldestMs)",
+    "device.pendingSinceMs",
+    "a window that never closes (ksql#9840)",
+  ),
+  fold(
+    "no_out_of_order_bound",
+    "watermark",
+    "Math.min(device.highestEventMs, pendingMs) - config.outOfOrderMs",
+    "Math.min(device.highestEventMs, pendingMs)",
+    "disorder is lateness",
+  ),
+  fold(
+    "unsynced_never_closes",
+    "watermark",
+    "return synced ? watermarkMs :",
+    "return synced || true ? watermarkMs :",
+    "a clock that is never set holds windows open",
+  ),
+  fold(
+    "unsynced_moves_watermark",
+    "partition",
+    "if (at.released || row.timeUncertain) return;",
+    "if (at.released) return;",
+    "an estimate taken for a clock",
+  ),
+  fold(
+    "released_moves_watermark",
+    "partition",
+    "if (at.released || row.timeUncertain) return;",
+    "if (row.timeUncertain) return;",
+    "re-drive that isn't idempotent (KIP-1034)",
+  ),
+  // Windows.
+  fold(
+    "window_end_inclusive",
+    "windows",
+    "Math.floor(eventMs / spec.hopMs) * spec.hopMs",
+    "Math.floor((eventMs - 1) / spec.hopMs) * spec.hopMs",
+    "an event at the end belongs to two windows or none",
+  ),
+  fold(
+    "hopping_misses_first",
+    "windows",
+    "startMs + spec.sizeMs > eventMs;",
+    "startMs + spec.sizeMs > eventMs + spec.hopMs;",
+    "sliding windows with holes (risingwave#20834)",
+  ),
+  fold(
+    "local_day_is_24_h",
+    "windows",
+    "endMs: startOfLocalDay(zone, day + 1)",
+    "endMs: startOfLocalDay(zone, day) + DAY_MS",
+    "days of 24 h on the day of summer time",
+  ),
+  fold(
+    "closes_one_ms_early",
+    "partition",
+    "device.watermarkMs !== null && endMs <= device.watermarkMs",
+    "device.watermarkMs !== null && endMs <= device.watermarkMs + 1",
+    "a bound at its edge",
+  ),
+  fold(
+    "silence_closes_early",
+    "partition",
+    "if (window.endMs > silentMs) continue;",
+    "if (window.endMs > silentMs + 60_000) continue;",
+    "idleness misfires (FLINK-35886)",
+  ),
+  fold(
+    "silence_never_closes",
+    "partition",
+    "if (device.lastAppendMs > silentMs) return;",
+    "return;",
+    "the last window never closes (quix-streams#790)",
+  ),
+  fold(
+    "ticks_count_as_life",
+    "partition",
+    "    this.#closeDue(item.appendMs, record.offset);",
+    "    for (const each of this.#devices.values()) if (item.kind === 'tick') each.lastAppendMs = item.appendMs;\n    this.#closeDue(item.appendMs, record.offset);",
+    "other records hold a silent device's windows open",
+  ),
+  fold(
+    "late_replaces_row",
+    "partition",
+    ": WindowState.ofRow(row, spec);",
+    ": WindowState.ofRow({ ...row, readings: 0, late: 0 }, spec);",
+    "re-emitting only the late rows replaces the count (sql-flow#288)",
+  ),
+  fold(
+    "late_rows_dropped",
+    "partition",
+    "    closed.add(row);\n",
+    "",
+    "late rows dropped unseen (risingwave#23270)",
+  ),
+  fold(
+    "revision_per_reading",
+    "partition",
+    "if (closed.revision === 0 || closed.changedOffset !== row.offset) closed.revision++;",
+    "closed.revision++;",
+    "rows depend on batches (spark#48570)",
+  ),
+  fold(
+    "revision_not_counted",
+    "partition",
+    "if (closed.revision === 0 || closed.changedOffset !== row.offset) closed.revision++;",
+    "",
+    "a final result changes without a number (quix-streams#591)",
+  ),
+  fold(
+    "late_by_finest_only",
+    "partition",
+    "return isPassed(device, window.endMs) || device.ahead[spec]!.has(window.startMs);",
+    "return isPassed(device, window.endMs);",
+    "silence forgotten when lateness is judged",
+  ),
+  fold(
+    "percentiles_of_half",
+    "partition",
+    "      closed.hasAllValues = false;\n",
+    "",
+    "percentiles of what happens to be kept",
+  ),
+  fold(
+    "values_not_remembered",
+    "partition",
+    "if (row.tsMs >= window.startMs && row.tsMs < window.endMs) window.remember(row);",
+    "",
+    "a revision that doesn't recompute the whole window",
+  ),
+  // Numbers.
+  fold("half_to_even", "decimal", "charCodeAt(kept) >= 0x35", "charCodeAt(kept) > 0x35", "a half goes down"),
+  fold(
+    "last_by_arrival",
+    "accumulator",
+    "if (!isBefore(place, this.lastPlace)) {",
+    "if (this.lastPlace !== null) {",
+    "the latest row isn't the newest (thingsboard#1769)",
+  ),
+  fold(
+    "percentile_off_by_one",
+    "accumulator",
+    "Math.ceil((percent * sorted.length) / 100) - 1",
+    "Math.floor((percent * sorted.length) / 100)",
+    "nearest rank, one too high",
+  ),
+  fold(
+    "faults_are_readings",
+    "accumulator",
+    "if (reading.fault !== null) this.sensorFaults++;\n    else this.readings++;",
+    "this.readings++;",
+    "a gap drawn as a value (grafana#2125)",
+  ),
+  // Identity and ledger.
+  fold(
+    "duplicates_count",
+    "partition",
+    "boot.slots.stateOf(seq) !== slotStates.final) return AS_IT_IS;",
+    "boot.slots.stateOf(seq) !== slotStates.final || seq % 7 === 3) return AS_IT_IS;",
+    "a retried POST doubles (kafka-rest#980)",
+  ),
+  fold(
+    "duplicates_by_time",
+    "partition",
+    "row.boot === boot.boot && row.seq === seq",
+    "row.tsMs === tsMs",
+    "same timestamp, different reading (thingsboard#5714)",
+  ),
+  fold(
+    "conflict_overwrites",
+    "partition",
+    'return sameContent(twin, reading) ? { kind: "duplicate" } : CONFLICT;',
+    'return { kind: "duplicate" };',
+    "the second content is lost without a word",
+  ),
+  fold(
+    "dedup_within_watermark",
+    "partition",
+    "    const kept = this.#keptAt(device, tsMs, appendMs).filter(",
+    "    if (device.watermarkMs !== null && tsMs < device.watermarkMs) return AS_IT_IS;\n    const kept = this.#keptAt(device, tsMs, appendMs).filter(",
+    "duplicates only removed within the watermark (Spark)",
+  ),
+  fold(
+    "channels_summed_twice",
+    "partition",
+    "        rest[channel] = null;\n",
+    "",
+    "int and float twins summed (thingsboard#12160)",
+  ),
+  fold(
+    "boot_ignored",
+    "partition",
+    "boot: at.boot?.boot ?? null,\n      seq: reading.seq,",
+    "boot: null,\n      seq: reading.seq,",
+    "a second board with the same name is a duplicate",
+  ),
+  fold(
+    "lost_beats_quarantine",
+    "ledger",
+    "if (span !== undefined && span.from <= slot) {\n        slot = span.to + 1;\n        continue;",
+    "if (span !== undefined && span.from <= slot && span.state > 2) {\n        slot = span.to + 1;\n        continue;",
+    "a slot's state goes down",
+  ),
+  fold(
+    "known_slots_forgotten",
+    "partition",
+    "if (seq >= boot.known) boot.known = seq + 1;",
+    "",
+    "the sums don't balance (thingsboard#8215)",
+  ),
+  fold(
+    "previous_ignored",
+    "partition",
+    "previous.known = Math.max(previous.known, batch.previous.slots)",
+    "previous.known = previous.known",
+    "a missing tail is unknown",
+  ),
+  fold(
+    "quarantine_resent_twice",
+    "partition",
+    "row.raw === like.raw && isKept(",
+    "row.raw !== like.raw && isKept(",
+    "re-drive that isn't idempotent",
+  ),
+  fold(
+    "wrong_partition_counts",
+    "partition",
+    "device !== undefined || this.#isOurs(batch.device)",
+    "device !== undefined || true",
+    "one device in two partitions",
+  ),
+  fold(
+    "kept_a_day_short",
+    "retention",
+    "(Math.floor(appendMs / DAY_MS) + 1) * DAY_MS + retentionMs > nowMs",
+    "Math.floor(appendMs / DAY_MS) * DAY_MS + retentionMs > nowMs",
+    "retention off by a day",
+  ),
+  fold(
+    "append_time_not_monotone",
+    "partition",
+    "appendMs = Math.max(appendMs, record.appendMs);",
+    "appendMs = record.appendMs;",
+    "an append clock that was set back",
+  ),
+  fold(
+    "murmur_sign",
+    "murmur2",
+    "(murmur2(encoder.encode(device)) & 0x7fffffff) % partitions",
+    "murmur2(encoder.encode(device)) % partitions",
+    "keys partitioned unlike Kafka's own clients",
+  ),
+  // Around the fold.
+  world(
+    "acknowledged_before_durable",
+    "ingest/dispatcher",
+    "    log.append(next.records).then(\n",
+    '    next.resolve({ kind: "appended", appended: next.records.map(({ partition }) => ({ partition, offset: 0, appendMs: 0 })) });\n    log.append(next.records).then(\n',
+    "200 for events that failed (vector#20990)",
+  ),
+  world(
+    "refusal_is_success",
+    "ingest/dispatcher",
+    "next.resolve(this.#logDown(error.retryAfterMs));\n        if",
+    'next.resolve({ kind: "appended", appended: next.records.map(({ partition }) => ({ partition, offset: 0, appendMs: 0 })) });\n        if',
+    "200 with the error in the body (kafka-rest#387)",
+  ),
+  world(
+    "position_before_rows",
+    "aggregator/partition_worker",
+    "await this.#store!.commit(changes);",
+    "await this.#store!.commit({ ...changes, readings: changes.readings.slice(1) });",
+    "commit before flush (sql-flow#158)",
+  ),
+  world(
+    "no_tick",
+    "aggregator/partition_worker",
+    "if (this.config.replay) return;\n    const { clock, writer }",
+    "if (this.config.replay || this.partition >= 0) return;\n    const { clock, writer }",
+    "window timers lost: no new input, no close (bytewax#138)",
+  ),
+  world(
+    "credit_of_nothing",
+    "ingest/dispatcher",
+    "return this.#credit.for(this.#queue.keys + this.#windowRequests);",
+    "return 0;",
+    "asked to wait for ever",
+  ),
+  world(
+    "retry_gives_up",
+    "aggregator/partition_worker",
+    "if (!(error instanceof LogUnavailable || error instanceof StoreUnavailable)) throw error;",
+    "throw error;",
+    "an outage of the log ends the service",
+  ),
+  world(
+    "takes_part_of_a_body",
+    "ingest/intake",
+    "this.#record(device, value, RECORD_HEADERS)",
+    "this.#record(device, value.slice(0, 4_000), RECORD_HEADERS)",
+    "a part of the body is acknowledged",
+  ),
+  world(
+    "superseded_for_good",
+    "aggregator/mod",
+    'if (entry.worker.status().state !== "superseded") return failIfAllStopped();',
+    'if (entry.worker.status().state !== "running") return failIfAllStopped();',
+    "nobody works on the partition",
+  ),
+];
