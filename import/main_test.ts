@@ -60,7 +60,7 @@ Deno.test("deno task import sends a real file to real ingest, and its exit statu
     await Deno.writeTextFile(file, fleet.text);
     {
       await using run = startProcess(["task", "import", file, "--url", ingest.url, ...columns]);
-      equal((await run.ended).code, 0, run.text);
+      equal((await run.end()).code, 0, run.text);
       match(
         run.text,
         /2,400 rows read\n2,400 readings sent in \d+ requests, .*\n2,400 accepted: stored in the log\n/,
@@ -74,7 +74,7 @@ Deno.test("deno task import sends a real file to real ingest, and its exit statu
     );
     {
       await using run = startProcess(["task", "import", file, "--url", ingest.url, ...columns]);
-      equal((await run.ended).code, 1, run.text);
+      equal((await run.end()).code, 1, run.text);
       match(run.text, /line 2, column TEMPERATURE: "x" is no decimal number/);
       equal(await ingest.readings(), 2_401);
     }
@@ -87,11 +87,11 @@ Deno.test("deno task import sends a real file to real ingest, and its exit statu
         ingest.url,
         ...columns,
       ]);
-      equal((await run.ended).code, 1);
+      equal((await run.end()).code, 1);
       match(run.text, /there is no file .*none\.csv/);
     }
     await using run = startProcess(["task", "import", file, "--url", ingest.url]);
-    equal((await run.ended).code, 2);
+    equal((await run.end()).code, 2);
     match(run.text, /--device is missing: name the column/);
     ok(!/rejected/.test(run.text));
   } finally {

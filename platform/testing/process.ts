@@ -108,15 +108,19 @@ export class Process {
     });
   }
 
+  /** Waits for its end; rejects (and kills) when it takes longer than `ms`. */
+  async end(ms = 30_000): Promise<Ended> {
+    const ended = await Promise.race([this.ended, machineClock.sleep(ms).then(() => null)]);
+    if (ended !== null) return ended;
+    await this.#kill();
+    throw new Error(`it did not end within ${ms} ms; it wrote:\n${this.text}`);
+  }
+
   /** Sends a signal and waits for the end; rejects (and kills) when it takes longer than `ms`. */
   async stop(signal: Deno.Signal = "SIGINT", ms = 10_000): Promise<Ended & { readonly tookMs: number }> {
     const askedMs = machineClock.monotonicMs();
     if (this.#isRunning) this.#child.kill(signal);
-    const ended = await Promise.race([this.ended, machineClock.sleep(ms).then(() => null)]);
-    if (ended === null) {
-      await this.#kill();
-      throw new Error(`${signal} did not end it within ${ms} ms; it wrote:\n${this.text}`);
-    }
+    const ended = await this.end(ms);
     return { ...ended, tookMs: machineClock.monotonicMs() - askedMs };
   }
 
