@@ -105,6 +105,13 @@ interface Snapshot {
   readonly open: readonly WindowRow[];
 }
 
+/** How far a publication came. */
+interface Attempt {
+  readonly written: Segment[];
+  /** Set once it is on disk: then it is the truth. */
+  record: PartitionRecord | null;
+}
+
 export class DuckdbPublisher implements Publisher {
   readonly #openWindows = new TableWriter(openWindowTable.name, openWindowTable.columns, true);
   #manifest: Manifest | null = null;
@@ -126,13 +133,28 @@ export class DuckdbPublisher implements Publisher {
     if (this.#manifest !== null && before?.version === version) return this.#manifest;
     // Taken before the first await: the open windows are those of this transaction.
     const fresh = this.store.takeUnpublished();
+    const attempt: Attempt = { written: [], record: null };
     try {
       await this.#prepare();
-      return await this.#publish({ version, position, before, fresh, open }, publishedMs);
+      return await this.#publish({ version, position, before, fresh, open }, publishedMs, attempt);
     } catch (error) {
-      this.store.giveBack(fresh);
+      await this.#giveUp(attempt, fresh);
       throw storeError("publishing", error);
     }
+  }
+
+  /**
+   * A publication has failed. With its record on disk its rows are published all the same, only the catalogue is behind:
+   * the next call writes it. Before that nothing of it counts, and its files go, most of all when the disk is full.
+   */
+  async #giveUp({ written, record }: Attempt, fresh: BoundsByTable): Promise<void> {
+    this.#manifest = null;
+    if (record !== null) {
+      await this.store.published(record, fresh);
+      return;
+    }
+    this.store.giveBack(fresh);
+    for (const segment of written) await removeFile(this.#absolute(segment));
   }
 
   /** Resolves when no merge is running; rejects if the last one failed. */
@@ -161,9 +183,9 @@ export class DuckdbPublisher implements Publisher {
     }
   }
 
-  async #publish(snapshot: Snapshot, publishedMs: number): Promise<Manifest> {
+  async #publish(snapshot: Snapshot, publishedMs: number, attempt: Attempt): Promise<Manifest> {
     const { before, version, position } = snapshot;
-    const fresh = await this.#writeSegments(snapshot);
+    const fresh = await this.#writeSegments(snapshot, attempt.written);
     const rowDigest = lanesText(await this.#digest(snapshot, fresh));
     const merged = this.merger.merged;
     const isNeeded = (segment: Segment) =>
@@ -189,10 +211,12 @@ export class DuckdbPublisher implements Publisher {
       retired: retired.kept,
       ...lost === undefined ? {} : { lost },
     };
-    const manifest = await this.#replace(record);
-    this.#manifest = manifest;
-    this.merger.taken(merged.length);
+    const manifest = await this.#replace(record, () => {
+      attempt.record = record;
+      this.merger.taken(merged.length);
+    });
     await this.store.published(record, snapshot.fresh);
+    this.#manifest = manifest;
     for (const { path } of retired.over) await removeFile(`${this.store.paths.published}/${path}`);
     if (!this.#orphansRemoved) await this.#removeOrphans(publishedMs);
     this.#orphansRemoved = true;
@@ -201,8 +225,8 @@ export class DuckdbPublisher implements Publisher {
     return manifest;
   }
 
-  async #writeSegments(snapshot: Snapshot): Promise<Segment[]> {
-    const segments: Segment[] = [];
+  /** Adds each segment to `segments` as soon as it is there, and returns them. */
+  async #writeSegments(snapshot: Snapshot, segments: Segment[]): Promise<readonly Segment[]> {
     for (const table of segmentTables) {
       const bounds = snapshot.fresh.get(table.name);
       if (bounds !== undefined) segments.push(await this.#writeNew(table, bounds, snapshot));
@@ -272,8 +296,8 @@ export class DuckdbPublisher implements Publisher {
     return [cells[0]!, cells[1]!, cells[2]!, cells[3]!];
   }
 
-  /** Record, catalogue and manifest, while no other worker does the same. */
-  async #replace(record: PartitionRecord): Promise<Manifest> {
+  /** Record, catalogue and manifest, while no other worker does the same; `recorded` is called once the record stands. */
+  async #replace(record: PartitionRecord, recorded: () => void): Promise<Manifest> {
     const { paths, partition } = this.store;
     return await withFileLock(paths.lock, async () => {
       const records = await readRecords(paths);
@@ -285,6 +309,7 @@ export class DuckdbPublisher implements Publisher {
         );
       }
       await writeRecord(paths, record);
+      recorded();
       records.set(partition, record);
       await this.catalogue.write(paths, records);
       const last = await readTextIfAny(paths.manifest);

@@ -416,6 +416,42 @@ test("an empty data folder takes over what is published: the same state, and it 
   }
 });
 
+test("a publication that fails leaves none of its files, and the next one has its rows", async (opened) => {
+  const { directory, store, publisher, ask } = opened;
+  const segments = () => [...Deno.readDirSync(`${directory}/published/segments/0`)].length;
+  await store.commit(changes({ readings: [readingRow()], windows: [minute(0)] }));
+  await publisher.publish([], startMs);
+  await store.commit(changes({ position: positionRow({ nextOffset: 2 }), windows: [minute(1)] }));
+  // A folder in the place of the record: it can't be written.
+  const record = `${directory}/published/partitions/0@-1.json.tmp`;
+  await Deno.mkdir(record);
+  await assert.rejects(publisher.publish([], startMs));
+  assert.equal(segments(), 2);
+  await Deno.remove(record);
+  await publisher.publish([], startMs);
+  assert.deepEqual(await ask("SELECT count(*) FROM windows"), [[2]]);
+});
+
+test("a publication whose record stands counts, and the next one brings the catalogue up to it", async (opened) => {
+  const { directory, store, publisher, ask } = opened;
+  await store.commit(changes({ windows: [minute(0)] }));
+  await publisher.publish([], startMs);
+  await store.commit(changes({ position: positionRow({ nextOffset: 2 }), windows: [minute(1)] }));
+  // A folder in the place of the catalogue: it can't be written, and isn't empty, so it can't be removed.
+  const catalogue = `${directory}/published/catalogue.duckdb.tmp`;
+  await Deno.mkdir(`${catalogue}/in the way`, { recursive: true });
+  await assert.rejects(publisher.publish([], startMs));
+  assert.deepEqual(await ask("SELECT count(*) FROM windows"), [[1]]);
+  assert.equal((await readRecords(dataPaths(directory, 0))).get(0)!.position.nextOffset, 2);
+  await Deno.remove(catalogue, { recursive: true });
+  const manifest = await publisher.publish([], startMs);
+  assert.equal(manifest.partitions[0]!.rowDigest, rowDigest([minute(0), minute(1)]));
+  assert.deepEqual(await ask("SELECT count(*) FROM windows"), [[2]]);
+  await opened.reopen();
+  await opened.publisher.publish([], startMs);
+  assert.deepEqual(await ask("SELECT count(*) FROM windows"), [[2]]);
+});
+
 test("commits go on while a publication is under way, and come with the next one", async ({ store, publisher, ask }) => {
   await store.commit(changes({ readings: [readingRow()], windows: [minute(0)] }));
   const publication = publisher.publish([], startMs);

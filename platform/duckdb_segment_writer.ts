@@ -6,7 +6,7 @@ import type { SegmentGuard } from "./duckdb_damage.ts";
 import { type DataPaths, quoted } from "./duckdb_published.ts";
 import type { Segment } from "./duckdb_segments.ts";
 import type { TableShape } from "./duckdb_tables.ts";
-import { sha256OfFile, syncFile } from "./durable_files.ts";
+import { removeFile, sha256OfFile, syncFile } from "./durable_files.ts";
 
 /** Rows of a Parquet row group: what a query for the newest rows has to decode at the least. */
 const ROW_GROUP_ROWS = 20_480;
@@ -46,22 +46,35 @@ export class SegmentWriter {
     const name = `${table.name}-${epoch}-${generation}-${++this.#fileNumber}.parquet`;
     const path = `segments/${this.partition}/${name}`;
     const full = `${this.paths.published}/${path}`;
-    const compression = bounds.rows >= COMPRESSED_ROWS_MIN ? "zstd" : "snappy";
+    try {
+      const { rows, bytes, sha256 } = await this.#seal(connection, query, bounds.rows, full);
+      const { minMs, maxMs, maxAppendMs } = bounds;
+      const times = { minMs, maxMs, maxAppendMs };
+      const segment = { path, table: table.name, rows, bytes, sha256, firstVersion, lastVersion, ...times };
+      this.guard.trust(segment);
+      return segment;
+    } catch (error) {
+      // What there is of it takes room that may be just what is missing.
+      await removeFile(`${full}.tmp`);
+      throw error;
+    }
+  }
+
+  /** Writes the file beside, hashes it, makes it durable and immutable, and gives it its name. */
+  async #seal(connection: DuckDBConnection, query: string, rowsMax: number, full: string) {
+    const written = `${full}.tmp`;
+    const compression = rowsMax >= COMPRESSED_ROWS_MIN ? "zstd" : "snappy";
     const result = await connection.runAndReadAll(
-      `COPY (${query}) TO ${quoted(`${full}.tmp`)}
+      `COPY (${query}) TO ${quoted(written)}
        (FORMAT parquet, COMPRESSION ${compression}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`,
     );
     const rows = Number(result.getRows()[0]![0]);
-    const bytes = Deno.statSync(`${full}.tmp`).size;
-    const sha256 = bytes <= SMALL_BYTES ? sha256Of(`${full}.tmp`) : await sha256OfFile(`${full}.tmp`);
-    Deno.chmodSync(`${full}.tmp`, 0o444);
-    await syncFile(`${full}.tmp`);
-    Deno.renameSync(`${full}.tmp`, full);
-    const { minMs, maxMs, maxAppendMs } = bounds;
-    const times = { minMs, maxMs, maxAppendMs };
-    const segment = { path, table: table.name, rows, bytes, sha256, firstVersion, lastVersion, ...times };
-    this.guard.trust(segment);
-    return segment;
+    const bytes = Deno.statSync(written).size;
+    const sha256 = bytes <= SMALL_BYTES ? sha256Of(written) : await sha256OfFile(written);
+    Deno.chmodSync(written, 0o444);
+    await syncFile(written);
+    Deno.renameSync(written, full);
+    return { rows, bytes, sha256 };
   }
 }
 
