@@ -33,7 +33,8 @@ the service runs by; so is <a href="/openapi.json">the OpenAPI 3.1 document</a>.
 <nav><a href="#send">Send</a><a href="#requests">Requests</a><a href="#data">Data</a><a href="#problems">Problems</a><a href="#limits">Limits</a></nav>
 <h2 id="send">Send a reading</h2>
 <pre>curl -d '{"device":"desk","temperature_c":21.5,"humidity_pct":40}' http://localhost:8086/v1/readings
-curl -H 'Authorization: Bearer KEY' -H 'Content-Type: application/x-ndjson' --data-binary @readings.ndjson http://localhost:8086/v1/readings
+curl -H 'Authorization: Bearer KEY' -H 'Content-Type: application/x-ndjson' \\
+  --data-binary @readings.ndjson http://localhost:8086/v1/readings
 curl --data-binary 'dht22,device=desk temperature=21.5,humidity=40' http://localhost:8086/api/v2/write</pre>
 <p>Send <code>ts</code>, and <code>boot</code> and <code>seq</code> if the device has them: then a reading may be sent as
 often as it takes, and counts once.</p>
@@ -69,9 +70,13 @@ function requests(): string {
   const paths = openapi().paths as Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { summary, description, responses }]) => {
-      const rows = Object.entries(responses).map(([status, response]) =>
+      const answers = Object.entries(responses);
+      const taken = answers.filter(([status]) => status < "300");
+      const refused = answers.filter(([status]) => status >= "300").map(([status]) => status).join(", ");
+      const rows = taken.map(([status, response]) =>
         `<tr><td>${status}</td><td>${prose(response.description)}</td></tr>`
       );
+      rows.push(`<tr><td>${refused}</td><td>Refused, see <a href="#problems">the problems</a>.</td></tr>`);
       return `<h3><code>${method.toUpperCase()} ${escaped(path)}</code></h3><p>${prose(summary)}.</p>${
         description === undefined ? "" : `<p>${prose(description)}</p>`
       }<table>${rows.join("")}</table>`;

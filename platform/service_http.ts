@@ -63,6 +63,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { hostname = "127.0.0.1", port, tls, clock, trace, metrics } = options;
   const limits: HttpLimits = { ...httpLimits, ...options.limits };
   let closing = false;
+  let faults = 0;
   let active = 0;
   let idle: (() => void) | null = null;
   /** Connections with a request that is being answered, and what was pipelined behind it. */
@@ -121,7 +122,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         ? await options.handler(request, { address: message.socket.remoteAddress ?? "" })
         : request;
     } catch (error) {
-      answered = fault(error as Error, trace);
+      const sent = message.headers["x-request-id"];
+      const requestId = typeof sent === "string" && /^[\w.:-]{1,64}$/.test(sent)
+        ? sent
+        : `fault-${clock.nowMs().toString(36)}-${++faults}`;
+      answered = fault(error as Error, requestId, trace);
       if (error instanceof AssertionFailed) options.broken?.(error);
     }
     metrics.count("isotherm_http_requests_total", 1, { status: String(answered.status) });
@@ -279,16 +284,21 @@ function bodyStream(message: IncomingMessage): ReadableStream<Uint8Array<ArrayBu
   }, new ByteLengthQueuingStrategy({ highWaterMark: 65_536 }));
 }
 
-function fault(error: Error, trace: Trace): Response {
+function fault(error: Error, requestId: string, trace: Trace): Response {
   if (error instanceof SenderGone) {
     return problem("bad-request", "the request ended before its body was complete");
   }
-  trace.emit("error", "http.fault", { message: error.message, stack: error.stack ?? "" });
-  return problem("internal", "the service could not answer; its trace says why");
+  trace.emit("error", "http.fault", { requestId, message: error.message, stack: error.stack ?? "" });
+  return problem("internal", "the service could not answer; its trace says why", {}, requestId);
 }
 
-function problem(name: ProblemName, detail: string, headers: Record<string, string> = {}): Response {
-  const document = problemDocument(name, detail);
+function problem(
+  name: ProblemName,
+  detail: string,
+  headers: Record<string, string> = {},
+  requestId?: string,
+): Response {
+  const document = problemDocument(name, detail, requestId === undefined ? {} : { requestId });
   return new Response(JSON.stringify(document), {
     status: document.status,
     headers: { "content-type": problemMediaType, ...headers },

@@ -231,7 +231,7 @@ Deno.test("a handler's fault is answered with 500 as a problem document and the 
     if (++calls === 1) throw new Error("a secret path");
     return new Response("fine");
   }, async ({ url }) => {
-    const response = await fetch(url);
+    const response = await fetch(url, { headers: { "x-request-id": "r-7" } });
     assert.equal(response.status, 500);
     assert.equal(response.headers.get("content-type"), "application/problem+json");
     assert.deepEqual(await response.json(), {
@@ -239,6 +239,7 @@ Deno.test("a handler's fault is answered with 500 as a problem document and the 
       title: "The service made a mistake",
       status: 500,
       detail: "the service could not answer; its trace says why",
+      request_id: "r-7",
     });
     assert.equal(await (await fetch(url)).text(), "fine");
   });
