@@ -264,8 +264,13 @@ export class DuckdbStore implements Store {
       this.#retirable += rowsOf(rows);
       const isLarge = await this.live.isWalLarge();
       if (!isLarge && this.#retirable < RETIRED_ROWS_MIN) return;
-      await this.#retire(record.version);
-      if (isLarge) await this.live.checkpoint();
+      try {
+        await this.#retire(record.version);
+        if (isLarge) await this.live.checkpoint();
+      } catch (error) {
+        // They are published all the same, and leave with a later publication.
+        if (!(error instanceof StoreUnavailable)) throw error;
+      }
     });
   }
 
