@@ -44,9 +44,15 @@ async function main(): Promise<void> {
     if (request.file === null) await query(connection, request);
     else await writeFile(connection, request);
   } catch (error) {
-    tell({ kind: "error", message: error instanceof Error ? error.message : String(error) });
+    tell({ kind: "error", message: sentenceOf(error instanceof Error ? error.message : String(error)) });
   }
   Deno.exit(0); // what DuckDB still holds goes with the process
+}
+
+/** DuckDB's advice about memory is for people who may change settings. */
+function sentenceOf(message: string): string {
+  if (!/^Out of Memory Error|bad allocation/.test(message)) return message;
+  return "The query needs more memory than it may have: ask for less, for instance with WHERE or LIMIT.";
 }
 
 async function firstLine(): Promise<string> {
@@ -85,13 +91,17 @@ async function query(connection: DuckDBConnection, { sql, rowsMax, bytesMax }: C
       : `There are ${statements.count} statements`;
     return tell({ kind: "error", message: `${found}: ask one SELECT at a time.` });
   }
-  const statement = await statements.prepare(0);
-  if (statement.statementType !== StatementType.SELECT && !isPlainExplain(statement.statementType, sql)) {
-    const name = StatementType[statement.statementType] ?? "This statement";
+  if (!isReading(sql)) {
     return tell({
       kind: "error",
-      message: `${name} is not run here: the console reads (SELECT, FROM, DESCRIBE, SUMMARIZE, EXPLAIN).`,
+      message: "The console only reads: SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, EXPLAIN.",
     });
+  }
+  const statement = await statements.prepare(0);
+  const { statementType } = statement;
+  if (statementType !== StatementType.SELECT && statementType !== StatementType.EXPLAIN) {
+    const name = StatementType[statementType] ?? "This statement";
+    return tell({ kind: "error", message: `${name} is not run here: the console only reads.` });
   }
   const result = await statement.stream();
   const columns = result.columnNames().map((name, index) => columnOf(name, result.columnType(index)));
@@ -112,10 +122,30 @@ async function query(connection: DuckDBConnection, { sql, rowsMax, bytesMax }: C
   }
 }
 
-/** EXPLAIN ANALYZE would run what it explains, and that could be a COPY. */
-function isPlainExplain(type: StatementType, sql: string): boolean {
-  return type === StatementType.EXPLAIN && !/\b(analy[sz]e|copy)\b/i.test(sql);
+/**
+ * By its first word, before DuckDB prepares it: preparing EXPORT DATABASE makes its folder already. EXPLAIN may explain
+ * what may be run; with ANALYZE it would run it.
+ */
+function isReading(sql: string): boolean {
+  const text = sql.replace(/^(\s|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)+/, "");
+  const [first = "", second = ""] = text.toUpperCase().match(/^\(|[A-Z]+/g)?.slice(0, 2) ?? [];
+  return first === "EXPLAIN" ? readingWords.has(second) : readingWords.has(first);
 }
+
+const readingWords = new Set([
+  "(",
+  "SELECT",
+  "FROM",
+  "WITH",
+  "VALUES",
+  "DESCRIBE",
+  "DESC",
+  "SHOW",
+  "SUMMARIZE",
+  "PIVOT",
+  "UNPIVOT",
+  "TABLE",
+]);
 
 async function writeFile(connection: DuckDBConnection, { sql, file }: ChildRequest): Promise<void> {
   if (file === null) return;
