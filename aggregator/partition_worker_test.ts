@@ -118,6 +118,7 @@ Deno.test("an expired gap is skipped with --accept-gap", async () => {
   const worker = start({ acceptGap: true });
   await passTime(2 * SECOND);
   assert.equal(disks[0]!.devices.get("desk")!.counted, 1);
+  assert.deepEqual(disks[0]!.gaps, [{ partition: 0, fromOffset: 0, toOffset: 0, appendMs: 0 }]);
   await worker.stop();
 });
 

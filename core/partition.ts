@@ -34,6 +34,7 @@ import type { Changes, Known, Needs, StoredState } from "./ports/store.ts";
 import { isKept } from "./retention.ts";
 import type {
   DeviceRow,
+  GapRow,
   PositionRow,
   QuarantineReason,
   QuarantineRow,
@@ -149,6 +150,7 @@ export class Partition {
   #readings: ReadingRow[] = [];
   #quarantined: QuarantineRow[] = [];
   #released: ReleaseRow[] = [];
+  #gaps: GapRow[] = [];
   #dirtyDevices: DeviceState[] = [];
   #dirtyBoots: [DeviceState, BootState][] = [];
   #dirtyWindows: [DeviceState, WindowState][] = [];
@@ -249,7 +251,9 @@ export class Partition {
   }
   /** Goes on at `offset` although records before it were never folded: they have expired in the log. */
   skipTo(offset: number): void {
-    assert(offset >= this.#nextOffset, "a gap lies ahead");
+    assert(offset > this.#nextOffset, "a gap lies ahead");
+    const [fromOffset, toOffset, appendMs] = [this.#nextOffset, offset - 1, this.#appendHighMs];
+    this.#gaps.push({ partition: this.partition, fromOffset, toOffset, appendMs });
     this.#nextOffset = offset;
   }
   /** Whether `takeChanges` has anything to store. */
@@ -895,6 +899,7 @@ export class Partition {
       readings: this.#readings,
       quarantined: this.#quarantined,
       released: this.#released,
+      gaps: this.#gaps,
       windows: this.#dirtyWindows.map(([device, window]) =>
         window.row(device.device, this.config.windows[window.spec]!.label)
       ),
@@ -915,7 +920,7 @@ export class Partition {
         this.#unshown.push(device);
       }
     }
-    [this.#readings, this.#quarantined, this.#released] = [[], [], []];
+    [this.#readings, this.#quarantined, this.#released, this.#gaps] = [[], [], [], []];
     [this.#dirtyDevices, this.#dirtyBoots, this.#dirtyWindows] = [[], [], []];
     this.#forgetClosed();
     this.#lastTaken = this.#nextOffset;

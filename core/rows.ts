@@ -64,6 +64,16 @@ export interface ReleaseRow {
   readonly byOffset: number;
 }
 
+/** Records that had expired in the log before they were read: nobody knows what was in them. */
+export interface GapRow {
+  readonly partition: number;
+  readonly fromOffset: number;
+  /** The last of them. */
+  readonly toOffset: number;
+  /** Log time when it was accepted. */
+  readonly appendMs: number;
+}
+
 export type ClosedBy = "watermark" | "silence";
 
 /** One channel of a window; all integers are exact. `count` 0 goes with nulls and zero sums. */

@@ -27,6 +27,11 @@ CREATE TABLE release_rows (
   released_by_offset BIGINT NOT NULL
 );
 
+CREATE TABLE gap_rows (
+  version BIGINT NOT NULL, log_partition INTEGER NOT NULL, from_offset BIGINT NOT NULL, to_offset BIGINT NOT NULL,
+  append_time TIMESTAMP NOT NULL
+);
+
 CREATE TABLE window_rows (
   version BIGINT NOT NULL, device VARCHAR NOT NULL, window_size VARCHAR NOT NULL,
   window_start TIMESTAMP NOT NULL, window_end TIMESTAMP NOT NULL,
@@ -73,8 +78,14 @@ CREATE TABLE position_rows (
 CREATE VIEW readings AS
 SELECT device, boot, seq, ts, append_time,
   temperature_milli_c / 1000.0 AS temperature_c, humidity_milli_pct / 1000.0 AS humidity_pct,
-  fault, flag, late, time_uncertain, released, log_offset, log_index
-FROM reading_rows;
+  fault, flag, late, time_uncertain, released, log_offset, log_index,
+  243.12 * magnus / (17.62 - magnus) AS dew_point_c, absolute_humidity_g_m3
+FROM (
+  SELECT *, CASE WHEN humidity_milli_pct > 0 THEN ln(humidity_milli_pct / 100000.0)
+      + 17.62 * temperature_milli_c / (243120.0 + temperature_milli_c) END AS magnus,
+    216.68 * (humidity_milli_pct / 100000.0) * 6.112 * exp(17.62 * temperature_milli_c / (243120.0 + temperature_milli_c))
+      / (273.15 + temperature_milli_c / 1000.0) AS absolute_humidity_g_m3
+  FROM reading_rows);
 COMMENT ON VIEW readings IS 'One row per counted reading and per slot whose sensor failed (fault says why). Kept for the retention, by append time.';
 COMMENT ON COLUMN readings.device IS 'Device name as sent';
 COMMENT ON COLUMN readings.boot IS 'Number of the board''s start (53 random bits); null if the sender numbers nothing';
@@ -90,6 +101,8 @@ COMMENT ON COLUMN readings.time_uncertain IS 'ts is the board''s estimate: its c
 COMMENT ON COLUMN readings.released IS 'It was quarantined first and released through the log';
 COMMENT ON COLUMN readings.log_offset IS 'Offset of its record in the partition of the log';
 COMMENT ON COLUMN readings.log_index IS 'Place in its batch, from 0';
+COMMENT ON COLUMN readings.dew_point_c IS 'Dew point over water in °C, Magnus formula with the constants of WMO-No. 8 (17.62, 243.12 °C); null at 0 % or if either value is missing';
+COMMENT ON COLUMN readings.absolute_humidity_g_m3 IS 'Absolute humidity in g/m³: 216.68 e / T with the vapour pressure e in hPa by the same formula and T in K';
 
 CREATE VIEW quarantine AS
 SELECT q.device, q.boot, q.seq, q.ts, q.append_time, q.reason, q.detail, q.raw, q.log_offset, q.log_index,
@@ -111,7 +124,12 @@ COMMENT ON COLUMN quarantine.log_index IS 'Place in its batch, from 0';
 COMMENT ON COLUMN quarantine.released_by_offset IS 'Offset of the record that released it; null while it is held';
 
 CREATE VIEW window_versions AS
-SELECT device, window_size, window_start, window_end, revision, closed_by,
+SELECT * EXCLUDE (magnus, replaces), 243.12 * magnus / (17.62 - magnus) AS dew_point_c,
+  216.68 * (humidity_pct_mean / 100) * 6.112 * exp(17.62 * temperature_c_mean / (243.12 + temperature_c_mean))
+    / (273.15 + temperature_c_mean) AS absolute_humidity_g_m3, replaces
+FROM (SELECT *, CASE WHEN humidity_pct_mean > 0 THEN ln(humidity_pct_mean / 100)
+    + 17.62 * temperature_c_mean / (243.12 + temperature_c_mean) END AS magnus
+  FROM (SELECT device, window_size, window_start, window_end, revision, closed_by,
   readings, sensor_faults, late, time_uncertain,
   (epoch_ms(window_end) - epoch_ms(window_start)) // every_ms AS expected,
   temperature_count AS temperature_c_count,
@@ -132,7 +150,7 @@ SELECT device, window_size, window_start, window_end, revision, closed_by,
     AS humidity_pct_stddev,
   temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms,
   changed_append_time AS changed_at, changed_offset AS changed_by_offset, replaces
-FROM window_rows;
+FROM window_rows));
 
 CREATE VIEW windows AS
 SELECT v.* EXCLUDE (replaces)
@@ -175,6 +193,8 @@ COMMENT ON COLUMN window_versions.humidity_milli_pct_sum IS 'Exact sum of the hu
 COMMENT ON COLUMN window_versions.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
 COMMENT ON COLUMN window_versions.changed_at IS 'Append time (UTC) of the record that closed it or made this revision; null while it is open';
 COMMENT ON COLUMN window_versions.changed_by_offset IS 'Offset of that record in the partition of the log';
+COMMENT ON COLUMN window_versions.dew_point_c IS 'Dew point in °C of the mean temperature and humidity, see readings.dew_point_c';
+COMMENT ON COLUMN window_versions.absolute_humidity_g_m3 IS 'Absolute humidity in g/m³ of the mean temperature and humidity, see readings.absolute_humidity_g_m3';
 COMMENT ON COLUMN window_versions.replaces IS 'Revision of the version that this one replaces; null for the first';
 
 COMMENT ON VIEW windows IS 'Newest version of every closed window: one row a device, size and start. Windows without arrivals have no row, see windows_filled.';
@@ -212,11 +232,18 @@ COMMENT ON COLUMN windows.humidity_milli_pct_sum IS 'Exact sum of the humidities
 COMMENT ON COLUMN windows.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
 COMMENT ON COLUMN windows.changed_at IS 'Append time (UTC) of the record that closed it or made this revision; null while it is open';
 COMMENT ON COLUMN windows.changed_by_offset IS 'Offset of that record in the partition of the log';
+COMMENT ON COLUMN windows.dew_point_c IS 'Dew point in °C of the mean temperature and humidity, see readings.dew_point_c';
+COMMENT ON COLUMN windows.absolute_humidity_g_m3 IS 'Absolute humidity in g/m³ of the mean temperature and humidity, see readings.absolute_humidity_g_m3';
 
 CREATE VIEW windows_live AS
 FROM windows
 UNION ALL BY NAME
-SELECT device, window_size, window_start, window_end, revision, closed_by, readings, sensor_faults, late, time_uncertain,
+SELECT * EXCLUDE (magnus), 243.12 * magnus / (17.62 - magnus) AS dew_point_c,
+  216.68 * (humidity_pct_mean / 100) * 6.112 * exp(17.62 * temperature_c_mean / (243.12 + temperature_c_mean))
+    / (273.15 + temperature_c_mean) AS absolute_humidity_g_m3
+FROM (SELECT *, CASE WHEN humidity_pct_mean > 0 THEN ln(humidity_pct_mean / 100)
+    + 17.62 * temperature_c_mean / (243.12 + temperature_c_mean) END AS magnus
+  FROM (SELECT device, window_size, window_start, window_end, revision, closed_by, readings, sensor_faults, late, time_uncertain,
   (epoch_ms(window_end) - epoch_ms(window_start)) // every_ms AS expected,
   temperature_count AS temperature_c_count,
   temperature_sum / (1000.0 * nullif(temperature_count, 0)) AS temperature_c_mean,
@@ -236,7 +263,7 @@ SELECT device, window_size, window_start, window_end, revision, closed_by, readi
     AS humidity_pct_stddev,
   temperature_sum AS temperature_milli_c_sum, humidity_sum AS humidity_milli_pct_sum, every_ms,
   changed_append_time AS changed_at, changed_offset AS changed_by_offset
-FROM open_window_rows;
+FROM open_window_rows));
 COMMENT ON VIEW windows_live IS 'The closed windows and, with closed_by null, those still open as of the last publication.';
 COMMENT ON COLUMN windows_live.device IS 'Device name as sent';
 COMMENT ON COLUMN windows_live.window_size IS 'Which windows: the label of the configuration (1m, 1h, 1d)';
@@ -272,6 +299,8 @@ COMMENT ON COLUMN windows_live.humidity_milli_pct_sum IS 'Exact sum of the humid
 COMMENT ON COLUMN windows_live.every_ms IS 'Sampling interval in ms as the device stated it; null if it never did';
 COMMENT ON COLUMN windows_live.changed_at IS 'Append time (UTC) of the record that closed it or made this revision; null while it is open';
 COMMENT ON COLUMN windows_live.changed_by_offset IS 'Offset of that record in the partition of the log';
+COMMENT ON COLUMN windows_live.dew_point_c IS 'Dew point in °C of the mean temperature and humidity, see readings.dew_point_c';
+COMMENT ON COLUMN windows_live.absolute_humidity_g_m3 IS 'Absolute humidity in g/m³ of the mean temperature and humidity, see readings.absolute_humidity_g_m3';
 
 CREATE VIEW devices AS
 SELECT device, coalesce(display_name, device) AS display_name, retired, shared_name, every_ms, current_boot,
@@ -329,6 +358,14 @@ COMMENT ON COLUMN ledger_arrivals.quarantined IS 'Not counted, see quarantine';
 COMMENT ON COLUMN ledger_arrivals.duplicates IS 'Known already, with the same content';
 COMMENT ON COLUMN ledger_arrivals.released IS 'Counted through a release record';
 
+CREATE VIEW log_gaps AS
+SELECT log_partition, from_offset, to_offset, append_time FROM gap_rows;
+COMMENT ON VIEW log_gaps IS 'Records that had expired in the log before they were read (a start with --accept-gap): no balance knows what was in them.';
+COMMENT ON COLUMN log_gaps.log_partition IS 'Partition of the log';
+COMMENT ON COLUMN log_gaps.from_offset IS 'First offset that was not read';
+COMMENT ON COLUMN log_gaps.to_offset IS 'Last offset that was not read';
+COMMENT ON COLUMN log_gaps.append_time IS 'Log time (UTC) up to which records had been read when the gap was accepted';
+
 CREATE VIEW log_position AS
 SELECT log_partition, next_offset, append_high AS append_time, epoch, config_hash
 FROM position_rows SEMI JOIN (SELECT log_partition, max(version) AS version FROM position_rows GROUP BY log_partition) USING (log_partition, version);
@@ -340,33 +377,50 @@ COMMENT ON COLUMN log_position.epoch IS 'Offset of the owner record under which 
 COMMENT ON COLUMN log_position.config_hash IS 'SHA-256 of the configuration that the rows were made with';
 
 CREATE VIEW windows_filled AS
-WITH sizes AS (
-  SELECT window_size, min(window_end - window_start) AS size FROM windows_live WHERE window_end - window_start < INTERVAL 1 DAY GROUP BY ALL
-), spans AS (
-  SELECT device, window_size, size, min(window_start) AS first_start,
-    greatest(max(window_start), time_bucket(size, (SELECT max(append_time) FROM log_position), TIMESTAMP '2000-01-01'))
-      AS last_start
-  FROM windows_live JOIN sizes USING (window_size)
-  GROUP BY device, window_size, size
-), starts AS (
-  SELECT device, window_size, size, unnest(generate_series(first_start, last_start, size)) AS window_start FROM spans
+WITH log AS (
+  SELECT max(append_time) AS now FROM log_position
+), rows_and_next AS (
+  SELECT *, lead(window_start) OVER (PARTITION BY device, window_size ORDER BY window_start) AS next_start,
+    coalesce(nullif(split_part(window_size, '@', 2), ''), 'UTC') AS zone,
+    CASE WHEN contains(window_size, '/') THEN to_milliseconds(
+      nullif(regexp_extract(window_size, '/([0-9]+)', 1), '')::BIGINT * CASE right(window_size, 1)
+        WHEN 's' THEN 1000 WHEN 'm' THEN 60000 WHEN 'h' THEN 3600000 ELSE 86400000 END) END AS hop
+  FROM windows_live
+), gaps AS (
+  -- Days of a zone are counted on its own calendar: they are 23, 24 or 25 hours long.
+  SELECT device, window_size, window_end - window_start AS size, zone, contains(window_size, '@') AS is_local_day,
+    unnest(generate_series(
+      ((coalesce(window_start + hop, window_end) AT TIME ZONE 'UTC') AT TIME ZONE zone),
+      ((coalesce(next_start - INTERVAL 1 MICROSECOND, now) AT TIME ZONE 'UTC') AT TIME ZONE zone),
+      CASE WHEN contains(window_size, '@') THEN INTERVAL 1 DAY ELSE coalesce(hop, window_end - window_start) END
+    )) AS local_start
+  FROM rows_and_next, log
+), all_windows AS (
+  SELECT device, window_size, window_start, window_end, readings, sensor_faults,
+    temperature_c_mean, temperature_c_min, temperature_c_max, humidity_pct_mean, humidity_pct_min, humidity_pct_max
+  FROM windows_live
+  UNION ALL BY NAME
+  SELECT device, window_size, ((local_start AT TIME ZONE zone) AT TIME ZONE 'UTC') AS window_start,
+    CASE WHEN is_local_day THEN (((local_start + INTERVAL 1 DAY) AT TIME ZONE zone) AT TIME ZONE 'UTC')
+      ELSE local_start + size END AS window_end,
+    0 AS readings, 0 AS sensor_faults
+  FROM gaps
 )
-SELECT s.device, s.window_size, s.window_start, coalesce(w.window_end, s.window_start + s.size) AS window_end,
-  coalesce(w.readings, 0) AS readings, coalesce(w.sensor_faults, 0) AS sensor_faults,
+SELECT w.device, w.window_size, w.window_start, w.window_end, w.readings, w.sensor_faults,
   w.temperature_c_mean, w.temperature_c_min, w.temperature_c_max, w.humidity_pct_mean, w.humidity_pct_min, w.humidity_pct_max,
   CASE
     WHEN w.readings > 0 THEN NULL
     WHEN w.sensor_faults > 0 THEN 'sensor_fault'
-    WHEN d.retired AND s.window_start > d.last_heard THEN 'retired'
-    WHEN s.window_start + s.size > coalesce(d.watermark, TIMESTAMP '1970-01-01') AND d.pending_since IS NOT NULL THEN 'not_due_yet'
-    WHEN s.window_start + s.size > (SELECT max(append_time) FROM log_position) THEN 'not_due_yet'
-    WHEN s.window_start >= d.last_heard THEN 'offline'
+    WHEN d.retired AND w.window_start > coalesce(d.highest_event_time, d.last_heard) THEN 'retired'
+    WHEN coalesce(w.window_end <= d.watermark, false) THEN 'never_heard'
+    -- The bounds of silence (5 min) and of a device's own word (7 days) are those of the default configuration.
+    WHEN d.pending_since < w.window_end AND now < d.last_heard + INTERVAL 7 DAY THEN 'not_due_yet'
+    WHEN now < greatest(w.window_end, d.last_heard) + INTERVAL 5 MINUTE THEN 'not_due_yet'
+    WHEN w.window_start > coalesce(d.highest_event_time, d.last_heard) THEN 'offline'
     ELSE 'never_heard'
   END AS absence
-FROM starts s
-LEFT JOIN windows_live w USING (device, window_size, window_start)
-LEFT JOIN devices d USING (device);
-COMMENT ON VIEW windows_filled IS 'Windows below a day without holes, from each device''s first to the newest: where nothing arrived readings is 0, the values are null, and absence says why.';
+FROM all_windows w LEFT JOIN devices d USING (device), log;
+COMMENT ON VIEW windows_filled IS 'Windows without holes, from each device''s first to the newest: where nothing arrived readings is 0, the values are null, and absence says why.';
 COMMENT ON COLUMN windows_filled.device IS 'Device name as sent';
 COMMENT ON COLUMN windows_filled.window_size IS 'Which windows: the label of the configuration';
 COMMENT ON COLUMN windows_filled.window_start IS 'First instant of the window (UTC), inclusive';
@@ -379,4 +433,4 @@ COMMENT ON COLUMN windows_filled.temperature_c_max IS 'Highest temperature in °
 COMMENT ON COLUMN windows_filled.humidity_pct_mean IS 'Mean relative humidity in %; null without readings';
 COMMENT ON COLUMN windows_filled.humidity_pct_min IS 'Lowest relative humidity in %';
 COMMENT ON COLUMN windows_filled.humidity_pct_max IS 'Highest relative humidity in %';
-COMMENT ON COLUMN windows_filled.absence IS 'Why there is no reading: sensor_fault, offline, never_heard, not_due_yet, retired; null where there is one';
+COMMENT ON COLUMN windows_filled.absence IS 'Why there is no reading: sensor_fault (every slot that came had one), not_due_yet (may still come), offline (not heard since), never_heard (heard later, but nothing of this time; ledger_slots tells lost from missing), retired; null where there is one';

@@ -51,6 +51,7 @@ export function boundsOf(changes: Changes): BoundsByTable {
   put("reading_rows", spanOf(changes.readings, (row) => row.tsMs, (row) => row.appendMs));
   put("quarantine_rows", spanOf(changes.quarantined, (row) => row.tsMs, (row) => row.appendMs));
   put("release_rows", { ...noRows, rows: changes.released.length });
+  put("gap_rows", { ...noRows, rows: changes.gaps.length });
   put("window_rows", spanOf(changes.windows, (row) => row.startMs, () => null));
   const newer = changes.windows.filter((row) => row.replaces !== null);
   put(replacing, spanOf(newer, (row) => row.startMs, () => null));

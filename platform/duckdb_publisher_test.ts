@@ -146,6 +146,7 @@ test("every documented view and each of its columns carries its comment in the c
     "devices",
     "ledger_arrivals",
     "ledger_slots",
+    "log_gaps",
     "log_position",
     "quarantine",
     "readings",

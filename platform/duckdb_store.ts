@@ -40,6 +40,7 @@ import { storeError } from "./duckdb_errors.ts";
 import {
   bootTable,
   deviceTable,
+  gapTable,
   kindsOf,
   newestOf,
   positionTable,
@@ -109,6 +110,7 @@ export class DuckdbStore implements Store {
     readings: new TableWriter(readingTable.name, readingTable.columns, true),
     quarantined: new TableWriter(quarantineTable.name, quarantineTable.columns, true),
     released: new TableWriter(releaseTable.name, releaseTable.columns, true),
+    gaps: new TableWriter(gapTable.name, gapTable.columns, true),
     windows: new TableWriter(windowTable.name, windowTable.columns, true),
     devices: new TableWriter(deviceTable.name, deviceTable.columns, true),
     boots: new TableWriter(bootTable.name, bootTable.columns, true),
@@ -279,6 +281,7 @@ export class DuckdbStore implements Store {
     await writers.readings.append(writer, changes.readings, version);
     await writers.quarantined.append(writer, changes.quarantined, version);
     await writers.released.append(writer, changes.released, version);
+    await writers.gaps.append(writer, changes.gaps, version);
     await writers.windows.append(writer, changes.windows, version);
     await writers.devices.append(writer, changes.devices, version);
     await writers.boots.append(writer, changes.boots, version);
@@ -362,7 +365,7 @@ export class DuckdbStore implements Store {
   /** Removes published rows from the live file, except windows that are ahead of their device's watermark. */
   async #retire(version: number): Promise<void> {
     await this.live.transaction("removing published rows", async (writer) => {
-      for (const table of [readingTable, quarantineTable, releaseTable]) {
+      for (const table of [readingTable, quarantineTable, releaseTable, gapTable]) {
         await writer.run(`DELETE FROM ${table.name} WHERE version <= ${version}`);
       }
       await writer.run(

@@ -5,6 +5,7 @@ import type {
   ChannelRow,
   ClosedBy,
   DeviceRow,
+  GapRow,
   PositionRow,
   QuarantineReason,
   QuarantineRow,
@@ -129,6 +130,24 @@ export const releaseTable: Table<ReleaseRow> = {
     offset: cells[1]![index] as number,
     index: cells[2]![index] as number,
     byOffset: cells[3]![index] as number,
+  }),
+};
+
+export const gapTable: Table<GapRow> = {
+  name: "gap_rows",
+  timeColumn: null,
+  newestBy: null,
+  columns: [
+    column("log_partition", "int32", (row) => row.partition),
+    column("from_offset", "int64", (row) => row.fromOffset),
+    column("to_offset", "int64", (row) => row.toOffset),
+    column("append_time", "time", (row) => row.appendMs),
+  ],
+  make: (cells, index) => ({
+    partition: cells[0]![index] as number,
+    fromOffset: cells[1]![index] as number,
+    toOffset: cells[2]![index] as number,
+    appendMs: cells[3]![index] as number,
   }),
 };
 
@@ -348,6 +367,7 @@ export const segmentTables: readonly TableShape[] = [
   readingTable,
   quarantineTable,
   releaseTable,
+  gapTable,
   windowTable,
   deviceTable,
   bootTable,

@@ -7,6 +7,7 @@
 import type {
   BootRow,
   DeviceRow,
+  GapRow,
   PositionRow,
   QuarantineRow,
   ReadingRow,
@@ -57,6 +58,7 @@ export interface Changes {
   readonly readings: readonly ReadingRow[];
   readonly quarantined: readonly QuarantineRow[];
   readonly released: readonly ReleaseRow[];
+  readonly gaps: readonly GapRow[];
   /** At most one version of a window. */
   readonly windows: readonly WindowRow[];
   readonly devices: readonly DeviceRow[];

@@ -186,6 +186,7 @@ export function changes(fields: Partial<Changes> = {}): Changes {
     readings: [],
     quarantined: [],
     released: [],
+    gaps: [],
     windows: [],
     devices: [],
     boots: [],

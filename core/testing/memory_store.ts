@@ -5,6 +5,7 @@ import { StoreUnavailable } from "../ports/store.ts";
 import type {
   BootRow,
   DeviceRow,
+  GapRow,
   PositionRow,
   QuarantineRow,
   ReadingRow,
@@ -18,6 +19,7 @@ export class MemoryDisk {
   readings: ReadingRow[] = [];
   quarantined: QuarantineRow[] = [];
   released: ReleaseRow[] = [];
+  gaps: GapRow[] = [];
   /** Newest version by device, size and start. */
   windows = new Map<string, WindowRow>();
   /** Every version, in order of their transactions. */
@@ -83,6 +85,7 @@ class MemoryStore implements Store {
     disk.readings.push(...changes.readings);
     disk.quarantined.push(...changes.quarantined);
     disk.released.push(...changes.released);
+    disk.gaps.push(...changes.gaps);
     for (const row of changes.windows) {
       const before = disk.windows.get(windowKey(row));
       assert((before?.revision ?? null) === row.replaces, "a version replaces the newest one");
