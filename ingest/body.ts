@@ -8,10 +8,13 @@ import { type Refusal, refused } from "./answers.ts";
 /** Bytes that all requests together may hold in memory. */
 export class ByteBudget {
   readonly #bytesMax: number;
+  /** When to come again, if there are none. */
+  readonly retryAfterMs: () => number;
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, retryAfterMs: () => number) {
     this.#bytesMax = bytesMax;
+    this.retryAfterMs = retryAfterMs;
   }
 
   get bytes(): number {
@@ -71,7 +74,9 @@ export async function readBody(
       const { length } = next.value;
       if (held + length > bytesMax) return give(tooLarge(bytesMax, "it has more"));
       if (!budget.take(length)) {
-        return give(refused("busy", "too many bodies are being received", { retryAfterMs: 1_000 }));
+        return give(
+          refused("busy", "too many bodies are being received", { retryAfterMs: budget.retryAfterMs() }),
+        );
       }
       held += length;
       chunks.push(next.value);
@@ -108,7 +113,7 @@ async function readShort(
   if (bytes === null) return refused("bad-request", "the request ended before its body was complete");
   if (bytes.length > bytesMax) return tooLarge(bytesMax, "it has more");
   if (!budget.take(bytes.length)) {
-    return refused("busy", "too many bodies are being received", { retryAfterMs: 1_000 });
+    return refused("busy", "too many bodies are being received", { retryAfterMs: budget.retryAfterMs() });
   }
   return { kind: "body", bytes };
 }

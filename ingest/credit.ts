@@ -49,6 +49,11 @@ export class Credit {
     this.#stepWasBusy &&= isBusy;
   }
 
+  /** How long `readings` take at the measured rate. */
+  msFor(readings: number): number {
+    return (readings * 1_000) / Math.max(1, this.#readingsPerSecond);
+  }
+
   /** Readings that the next request may carry, with so many senders that have something under way: 1 … `creditMax`. */
   for(senders: number): number {
     const { creditMax, creditSoftMin, roundMs, roundMsMax } = this.#bounds;

@@ -38,3 +38,8 @@ Deno.test("a slow log brings credit down to one, and no further", () => {
 Deno.test("an idle log isn't taken for a slow one", () => {
   assert.equal(after(10, false, 1_000).for(100), 200);
 });
+
+Deno.test("what waits takes as long as the measured rate says", () => {
+  assert.equal(Math.round(after(500, true, 100).msFor(5_000)), 10_000);
+  assert.equal(new Credit(bounds, 0).msFor(20_000), 1_000);
+});

@@ -47,6 +47,7 @@ export class Dispatcher {
   #windowBytes = 0;
   #windowRecords = 0;
   #windowRequests = 0;
+  #waitingReadings = 0;
   #stopping = false;
   #idle: (() => void) | null = null;
 
@@ -60,6 +61,11 @@ export class Dispatcher {
   /** Readings that the next request may carry. */
   credit(): number {
     return this.#credit.for(this.#queue.keys + this.#windowRequests);
+  }
+
+  /** For a refusal under load: how long what waits will take, at least a second, spread over the fleet. */
+  retryAfterMs(): number {
+    return this.#spreadMs(Math.max(1_000, this.#credit.msFor(this.#waitingReadings)));
   }
 
   /** Why nothing is taken now, or null. */
@@ -79,10 +85,11 @@ export class Dispatcher {
     if (this.#queue.waiting(sender) >= this.#limits.waitingPerDeviceMax) {
       const detail =
         `${this.#limits.waitingPerDeviceMax} requests of it wait already: send one after the other`;
-      return refused("too-many", detail, { retryAfterMs: this.#spreadMs(1_000) });
+      return refused("too-many", detail, { retryAfterMs: this.retryAfterMs() });
     }
     return new Promise((resolve, reject) => {
       const sinceMs = this.#ports.clock.monotonicMs();
+      this.#waitingReadings += readings;
       this.#queue.push(sender, bytes + REQUEST_BYTES, { records, readings, bytes, sinceMs, resolve, reject });
       this.#pump();
     });
@@ -97,12 +104,18 @@ export class Dispatcher {
 
   #pump(): void {
     while (this.#hasRoom()) {
-      const next = this.#queue.take();
+      const next = this.#take();
       if (next === undefined) break;
       this.#append(next);
     }
     this.#ports.metrics.gauge("isotherm_ingest_waiting_requests", this.#queue.length);
     if (this.#windowRecords === 0 && this.#queue.length === 0) this.#idle?.();
+  }
+
+  #take(): Waiting | undefined {
+    const next = this.#queue.take();
+    this.#waitingReadings -= next?.readings ?? 0;
+    return next;
   }
 
   /** A request larger than the window goes alone. */
@@ -139,7 +152,7 @@ export class Dispatcher {
   }
 
   #refuseWaiting(retryAfterMs: number): void {
-    for (let next = this.#queue.take(); next !== undefined; next = this.#queue.take()) {
+    for (let next = this.#take(); next !== undefined; next = this.#take()) {
       next.resolve(this.#logDown(retryAfterMs));
     }
   }

@@ -41,7 +41,7 @@ export class Intake {
     this.#config = config;
     this.#authority = ports.authority ?? openAuthority;
     this.#dispatcher = new Dispatcher(ports, config.limits);
-    this.#budget = new ByteBudget(config.limits.heldBytesMax);
+    this.#budget = new ByteBudget(config.limits.heldBytesMax, () => this.#dispatcher.retryAfterMs());
   }
 
   /** What stands before every request: no browser's page sent it, the key is valid, and the log takes records. */
@@ -73,7 +73,9 @@ export class Intake {
     if (expanded.kind === "refused" || (more > 0 && !this.#budget.take(more))) {
       release();
       if (expanded.kind === "refused") return expanded;
-      return refused("busy", "too many bodies are being received", { retryAfterMs: 1_000 });
+      return refused("busy", "too many bodies are being received", {
+        retryAfterMs: this.#dispatcher.retryAfterMs(),
+      });
     }
     if (more < 0) this.#budget.give(-more);
     held += more;
