@@ -19,15 +19,6 @@ export function limitValues<S extends LimitSpecs>(specs: S): LimitValues<S> {
   >;
 }
 
-/** The table as Markdown, for the README. */
-export function limitsMarkdown(specs: LimitSpecs): string {
-  const cell = (text: string) => text.replaceAll("|", "\\|");
-  const rows = Object.values(specs).map(({ value, unit, meaning, consequence }) =>
-    `| ${cell(meaning)} | ${value.toLocaleString("en-US")} ${unit} | ${cell(consequence)} |`
-  );
-  return ["| what | at most | then |", "|---|---|---|", ...rows].join("\n");
-}
-
 /** Bounds of every service's HTTP server. */
 export const httpLimitSpecs = {
   headerBytesMax: {
