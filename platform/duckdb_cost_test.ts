@@ -10,9 +10,9 @@ import {
   windowRow,
 } from "../core/testing/builders.ts";
 import { machineClock } from "./clock.ts";
-import { openPublisher } from "./duckdb_publisher.ts";
+import { type DuckdbPublisher, openPublisher } from "./duckdb_publisher.ts";
 import { Catalogue } from "./duckdb_reader.ts";
-import { openStore } from "./duckdb_store.ts";
+import { type DuckdbStore, openStore } from "./duckdb_store.ts";
 import { writeStoredRows } from "./testing/stored_rows.ts";
 
 const MINUTE_MS = 60_000;
@@ -44,58 +44,79 @@ async function timed(task: () => Promise<unknown>): Promise<number> {
   return machineClock.monotonicMs() - startedMs;
 }
 
-/** Times of publishing one new minute, of a query for the newest windows, and of a lookup of a week-old hour. */
-async function costs(directory: string) {
+interface Place {
+  readonly directory: string;
+  readonly store: DuckdbStore;
+  readonly publisher: DuckdbPublisher;
+  readonly publishMs: number[];
+  readonly askMs: number[];
+  readonly lookupMs: number[];
+}
+
+async function openPlace(directory: string): Promise<Place> {
   const store = await openStore({ directory, partition: 0, retentionMs: 400 * 86_400_000 });
-  const publisher = await openPublisher(store);
-  const [publishMs, askMs, lookupMs]: number[][] = [[], [], []];
-  for (let minute = 0; minute < 5; minute++) {
-    await store.commit(minuteOf(minute));
-    publishMs!.push(await timed(() => publisher.publish([], startMs + minute)));
-    await publisher.settled();
-    askMs!.push(
-      await timed(async () => {
-        const catalogue = await Catalogue.open(directory);
-        const { rows } = await catalogue.query("FROM windows ORDER BY window_start DESC LIMIT 5", 10);
-        assert.equal(rows.length, 5);
-        catalogue.close();
-      }),
-    );
-    const old = startMs - 7 * 86_400_000;
-    const wanted = needs({
-      readings: [{ device: "device-7", fromMs: old, toMs: old + 60 * MINUTE_MS }],
-      windows: [{ device: "device-7", windowSize: "1m", startMs: old }],
-    });
-    lookupMs!.push(await timed(() => store.lookup(wanted)));
-  }
-  await publisher.close();
-  await store.close();
-  return { publish: median(publishMs!), ask: median(askMs!), lookup: median(lookupMs!) };
+  await store.guard.settled();
+  return { directory, store, publisher: await openPublisher(store), publishMs: [], askMs: [], lookupMs: [] };
+}
+
+/** Times of publishing one new minute, of a query for the newest windows, and of a lookup of a week-old hour. */
+async function measureMinute(
+  { directory, store, publisher, publishMs, askMs, lookupMs }: Place,
+  minute: number,
+) {
+  await store.commit(minuteOf(minute));
+  publishMs.push(await timed(() => publisher.publish([], startMs + minute)));
+  await publisher.settled();
+  const ask = async () => {
+    const catalogue = await Catalogue.open(directory);
+    const { rows } = await catalogue.query("FROM windows ORDER BY window_start DESC LIMIT 5", 10);
+    assert.equal(rows.length, 5);
+    catalogue.close();
+  };
+  askMs.push(await timed(ask));
+  const old = startMs - 7 * 86_400_000;
+  const wanted = needs({
+    readings: [{ device: "device-7", fromMs: old, toMs: old + 60 * MINUTE_MS }],
+    windows: [{ device: "device-7", windowSize: "1m", startMs: old }],
+  });
+  lookupMs.push(await timed(() => store.lookup(wanted)));
 }
 
 Deno.test("publishing one new minute costs no more beside 5,000,000 stored rows than beside none", async () => {
-  const [empty, full] = [
+  const folders = [
     await Deno.makeTempDir({ prefix: "isotherm-cost-" }),
     await Deno.makeTempDir({ prefix: "isotherm-cost-" }),
-  ];
+  ] as const;
+  const [empty, full] = folders;
+  const places: Place[] = [];
   try {
     // 2,500,000 windows and as many readings.
     await writeStoredRows(full, {
       devices,
-      minutes: 25_000,
+      minutes: 24_999,
       readingsPerMinute: 1,
-      segments: 5,
+      segments: 3,
       revisedOneIn: 1_000,
     });
-    const [small, large] = [await costs(empty), await costs(full)];
-    const text = ({ publish, ask, lookup }: typeof small) =>
-      `publish ${publish.toFixed(1)} ms, newest five windows ${ask.toFixed(1)} ms, lookup ${
-        lookup.toFixed(1)
-      } ms`;
+    for (const folder of [empty, full]) places.push(await openPlace(folder));
+    // In turns, so that a busy moment of the machine meets both.
+    for (let minute = 0; minute < 6; minute++) {
+      for (const place of places) await measureMinute(place, minute);
+    }
+    const [small, large] = places as [Place, Place];
+    const text = ({ publishMs, askMs, lookupMs }: Place) =>
+      `publish ${median(publishMs).toFixed(1)} ms (best ${
+        Math.min(...publishMs).toFixed(1)
+      }), newest five windows ${median(askMs).toFixed(1)} ms, lookup ${median(lookupMs).toFixed(1)} ms`;
     console.log(`  beside no rows:            ${text(small)}`);
     console.log(`  beside 5,000,000 rows:     ${text(large)}`);
-    assert.ok(large.publish < 3 * small.publish, "publishing follows the new rows");
+    const best = (place: Place) => Math.min(...place.publishMs);
+    assert.ok(best(large) < 2 * best(small), "publishing follows the new rows");
   } finally {
-    for (const folder of [empty, full]) await Deno.remove(folder, { recursive: true });
+    for (const { publisher, store } of places) {
+      await publisher.close();
+      await store.close();
+    }
+    for (const folder of folders) await Deno.remove(folder, { recursive: true });
   }
 });
