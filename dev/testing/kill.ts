@@ -1,6 +1,6 @@
 /**
  * The promise that nothing is lost and nothing counts twice, on real processes: `dev` is killed with SIGKILL again and
- * again while `deno task import` sends a file to it (again when it got through), and afterwards its rows are held against the file, and against those
+ * again while `deno task import` sends files to it, and afterwards its rows are held against the file, and against those
  * of an aggregator that reads the same log undisturbed.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
@@ -10,7 +10,7 @@ import { below, type Random } from "../../core/ports/random.ts";
 import { noMetrics } from "../../core/ports/metrics.ts";
 import { silentTrace } from "../../core/ports/trace.ts";
 import { classify, decodeBatch } from "../../core/schema.ts";
-import { fleetCsv } from "../../import/testing/fleet.ts";
+import { type Fleet, fleetCsv } from "../../import/testing/fleet.ts";
 import { machineClock } from "../../platform/clock.ts";
 import { openPublisher } from "../../platform/duckdb_publisher.ts";
 import { openStore } from "../../platform/duckdb_store.ts";
@@ -36,44 +36,66 @@ const devices = 8;
 export async function killDuringImport(plan: KillPlan): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "isotherm-kill-" });
   try {
-    const rowsPerDevice = plan.rows / devices;
-    const stepBackAtRow = devices * Math.floor(rowsPerDevice / 2);
-    const fleet = fleetCsv({ devices, rowsPerDevice, stepBackAtRow, faultEvery: 82 });
-    await Deno.writeTextFile(`${folder}/fleet.csv`, fleet.text);
-    await importUnderFire(folder, plan);
-    await holdAgainstFile(folder, fleet.rows, fleet.faults);
+    const sent = await importUnderFire(folder, plan);
+    await holdAgainstFiles(folder, sent);
     await holdAgainstUndisturbed(folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-async function importUnderFire(folder: string, plan: KillPlan): Promise<void> {
+/** Rows of all files that got through, and the faulty ones of them. */
+interface Sent {
+  rows: number;
+  faults: number;
+}
+
+async function importUnderFire(folder: string, plan: KillPlan): Promise<Sent> {
   const random = seededRandom("kill", plan.seed);
   const port = freePort();
   const url = `http://127.0.0.1:${port}`;
-  const args = [...await taskArgs("dev"), "--no-board", "--data", `${folder}/data`, "--port", String(port)];
-  const columns = "--device ID_SENSOR --ts TIMESTAMP --temperature TEMPERATURE --humidity HUMIDITY".split(
-    " ",
-  );
-  const send = [...await taskArgs("import"), `${folder}/fleet.csv`, "--url", url, ...columns];
-  let sender = startProcess(send);
+  const dev = [...await taskArgs("dev"), "--no-board", "--data", `${folder}/data`, "--port", String(port)];
+  const columns = "--device ID_SENSOR --ts TIMESTAMP --temperature TEMPERATURE --humidity HUMIDITY";
+  const send = [...await taskArgs("import"), `${folder}/fleet.csv`, "--url", url, ...columns.split(" ")];
+  const sent: Sent = { rows: 0, faults: 0 };
+  const sendNextFile = async () => {
+    const fleet = nextFile(plan.rows, sent.rows / plan.rows);
+    sent.rows += fleet.rows;
+    sent.faults += fleet.faults;
+    await Deno.writeTextFile(`${folder}/fleet.csv`, fleet.text);
+    return startProcess(send);
+  };
+  let sender = await sendNextFile();
   try {
     for (let kill = 1; kill <= plan.kills; kill++) {
-      await using dev = startProcess(args);
-      await killAtRandom(dev, url, plan.readingsPerLifeMax, random);
+      await using victim = startProcess(dev);
+      await killAtRandom(victim, url, sender, plan.readingsPerLifeMax, random);
       if (sender.isRunning) continue;
-      // It got through: once more, so that the next kill meets an import too. What is stored must not count twice.
+      // It got through, so the next kill needs another one.
       equal((await sender.ended).code, 0, sender.text);
-      sender = startProcess(send);
+      sender = await sendNextFile();
     }
-    await using dev = startProcess(args);
+    await using survivor = startProcess(dev);
     equal((await sender.ended).code, 0, sender.text);
-    await everythingPublished(folder, dev);
-    equal((await dev.stop()).code, 0, dev.text);
+    await everythingPublished(folder, survivor);
+    await holdAgainstFiles(folder, sent);
+    // Whether or not a kill fell between an append and its answer: now readings come a second time.
+    await using again = startProcess(send);
+    equal((await again.ended).code, 0, again.text);
+    await everythingPublished(folder, survivor);
+    equal((await survivor.stop()).code, 0, survivor.text);
+    return sent;
   } finally {
     await sender[Symbol.asyncDispose]();
   }
+}
+
+/** Files don't share a time: a later one must not hide what was lost of an earlier one. */
+function nextFile(rows: number, index: number): Fleet {
+  const rowsPerDevice = rows / devices;
+  const stepBackAtRow = devices * Math.floor(rowsPerDevice / 2);
+  const startSeconds = 1_700_000_000 - index * 200 * 86_400;
+  return fleetCsv({ devices, rowsPerDevice, stepBackAtRow, faultEvery: 82, startSeconds });
 }
 
 async function everythingPublished(folder: string, dev: Process): Promise<void> {
@@ -88,12 +110,18 @@ async function everythingPublished(folder: string, dev: Process): Promise<void> 
 }
 
 /** Kills it at some moment between its first instruction and some thousand readings later. */
-async function killAtRandom(dev: Process, url: string, readingsMax: number, random: Random): Promise<void> {
+async function killAtRandom(
+  dev: Process,
+  url: string,
+  sender: Process,
+  readingsMax: number,
+  random: Random,
+): Promise<void> {
   const readings = below(random, 8) === 0 ? 0 : 1 + below(random, readingsMax);
   if (readings > 0) {
     await until(`${readings} readings are taken`, async () => {
       ok(dev.isRunning, dev.text);
-      return await takenBy(url) >= readings;
+      return !sender.isRunning || await takenBy(url) >= readings;
     });
   }
   await machineClock.sleep(below(random, 100));
@@ -113,7 +141,7 @@ async function takenBy(url: string): Promise<number> {
 
 const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
 
-async function holdAgainstFile(folder: string, rows: number, faults: number): Promise<void> {
+async function holdAgainstFiles(folder: string, { rows, faults }: Sent): Promise<void> {
   const data = `${folder}/data`;
   equal(await askNumber(data, "SELECT count(*) FROM readings"), rows - faults);
   equal(await askNumber(data, "SELECT count(DISTINCT (device, ts)) FROM readings"), rows - faults);
