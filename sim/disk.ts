@@ -32,7 +32,13 @@ export interface Disk {
 export function duckdbDisk(directory: string, retentionMs: number): Disk {
   return {
     async open(partition) {
-      const store = await openStore({ directory, partition, retentionMs, memoryMb: 64 });
+      const store = await openStore({
+        directory,
+        partition,
+        retentionMs,
+        memoryMb: 64,
+        checkInBackground: false,
+      });
       return { store, publisher: await openPublisher(store, { mergeInline: true }) };
     },
     async die(close) {
