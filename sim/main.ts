@@ -28,10 +28,6 @@ export async function main(args: readonly string[]): Promise<number> {
     print(simHelp);
     return 0;
   }
-  if (options.boards === "micropython") {
-    const { runMicropython } = await import("./micropython_runs.ts");
-    return await runMicropython(options, print);
-  }
   return options.command === "shrink" ? await shrinkOne(options) : await runSeeds(options);
 }
 

@@ -7,14 +7,12 @@ export interface SimOptions {
   readonly toSeed: number;
   readonly devices: number;
   readonly hours: number;
-  readonly boards: "model" | "micropython";
   /** Null: each with even chance. */
   readonly faults: readonly IncidentKind[] | null;
   readonly store: "memory" | "duckdb";
   readonly json: boolean;
   /** A scenario in a file instead of a seed. */
   readonly scenario: string | null;
-  readonly html: string | null;
   readonly failUnreached: boolean;
 }
 
@@ -25,11 +23,9 @@ export const simHelp = `deno task sim: the whole pipeline in virtual time, with 
 
   --devices N        boards (default 5)
   --hours H          hours of faults; then all is quiet and must drain (default 2)
-  --boards KIND      model (default) or micropython: the project's own firmware
   --faults LIST      all (default: each with even chance), none, or names with commas
   --store KIND       memory (default) or duckdb: real files
   --scenario FILE    a kept scenario instead of a seed
-  --html FILE        a page of the run: lanes, faults, and each reading from wire to row
   --fail-unreached   fail if a pair of the coverage table was reached by no seed
   --json             one JSON object a run, nothing else
 
@@ -42,8 +38,8 @@ export type ParsedOptions =
 export function parseSimOptions(args: readonly string[]): ParsedOptions {
   const problems: string[] = [];
   const options: { -readonly [K in keyof SimOptions]: SimOptions[K] } = {
-    ...{ command: "run", fromSeed: 1, toSeed: 1, devices: 5, hours: 2, boards: "model", faults: null },
-    ...{ store: "memory", json: false, scenario: null, html: null, failUnreached: false },
+    ...{ command: "run", fromSeed: 1, toSeed: 1, devices: 5, hours: 2, faults: null },
+    ...{ store: "memory", json: false, scenario: null, failUnreached: false },
   };
   const whole = (name: string, text: string | undefined, min: number): number => {
     if (text !== undefined && /^\d{1,9}$/.test(text) && Number(text) >= min) return Number(text);
@@ -91,9 +87,6 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
         } else options.hours = hours;
         break;
       }
-      case "--boards":
-        options.boards = one(arg, list.shift(), ["model", "micropython"]);
-        break;
       case "--store":
         options.store = one(arg, list.shift(), ["memory", "duckdb"]);
         break;
@@ -107,11 +100,9 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
         }
         break;
       }
-      case "--scenario":
-      case "--html": {
+      case "--scenario": {
         const file = list.shift();
-        if (file === undefined) problems.push(`${arg} needs a file`);
-        else if (arg === "--html") options.html = file;
+        if (file === undefined) problems.push("--scenario needs a file");
         else options.scenario = file;
         break;
       }
