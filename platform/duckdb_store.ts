@@ -34,7 +34,7 @@ import { readRows, TableWriter } from "./duckdb_columns.ts";
 import { LiveFile, readParquet } from "./duckdb_live.ts";
 import { type DataPaths, dataPaths, type PartitionRecord } from "./duckdb_published.ts";
 import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
-import { SegmentGuard, stateTables, type StoreDamaged } from "./duckdb_damage.ts";
+import { SegmentGuard, stateTables, StoreDamaged } from "./duckdb_damage.ts";
 import { openDespiteDamage, StateDamaged } from "./duckdb_recovery.ts";
 import { storeError } from "./duckdb_errors.ts";
 import {
@@ -78,6 +78,8 @@ export interface StoreOptions {
 
 /** Published rows that are removed from the live file together: one by one it would cost a commit each publication. */
 const RETIRED_ROWS_MIN = 10_000;
+/** Rows after which a commit makes the checkpoint if no publication does: 100 MB of log, 2 s to replay. */
+const LOGGED_ROWS_MAX = 1_000_000;
 /** Old versions of state rows that are removed together: for 100,000 devices it takes 50 ms. */
 const SUPERSEDED_ROWS_MAX = 200_000;
 
@@ -128,6 +130,8 @@ export class DuckdbStore implements Store {
   #superseded = 0;
   /** Rows in the live file that are published. */
   #retirable = 0;
+  /** Rows committed since the last checkpoint, about: what a start would have to replay. */
+  #logged = 0;
 
   /** Use {@link openStore}. */
   constructor(
@@ -242,10 +246,29 @@ export class DuckdbStore implements Store {
       }
       this.#version = version;
       this.#position = changes.position;
-      this.#unpublished = joinTables(this.#unpublished, boundsOf(changes));
+      const bounds = boundsOf(changes);
+      this.#unpublished = joinTables(this.#unpublished, bounds);
+      this.#logged += rowsOf(bounds);
       this.#superseded += changes.devices.length + changes.boots.length + 1;
-      if (this.#superseded > SUPERSEDED_ROWS_MAX) await this.#removeSuperseded();
+      await this.#tidied(async () => {
+        if (this.#superseded > SUPERSEDED_ROWS_MAX) await this.#removeSuperseded();
+        if (this.#logged > LOGGED_ROWS_MAX) await this.#checkpoint();
+      });
     });
+  }
+
+  /**
+   * Tidies up after a transaction or a publication that stands, so it must not fail for this: without room it is tried
+   * again after the next one; damage stops the calls after this one.
+   */
+  async #tidied(tidy: () => Promise<void>): Promise<void> {
+    try {
+      await tidy();
+    } catch (error) {
+      if (error instanceof StoreUnavailable) return;
+      if (!(error instanceof StoreDamaged)) throw error;
+      this.#damage = error;
+    }
   }
 
   async close(): Promise<void> {
@@ -266,13 +289,10 @@ export class DuckdbStore implements Store {
       this.#retirable += rowsOf(rows);
       const isLarge = await this.live.isWalLarge();
       if (!isLarge && this.#retirable < RETIRED_ROWS_MIN) return;
-      try {
+      await this.#tidied(async () => {
         await this.#retire(record.version);
-        if (isLarge) await this.live.checkpoint();
-      } catch (error) {
-        // They are published all the same, and leave with a later publication.
-        if (!(error instanceof StoreUnavailable)) throw error;
-      }
+        if (isLarge) await this.#checkpoint();
+      });
     });
   }
 
@@ -376,6 +396,11 @@ export class DuckdbStore implements Store {
     });
     await this.#removeSuperseded();
     this.#retirable = 0;
+  }
+
+  async #checkpoint(): Promise<void> {
+    await this.live.checkpoint();
+    this.#logged = 0;
   }
 
   /** Removes versions of devices, boots and position that newer ones have replaced, published or not. */
