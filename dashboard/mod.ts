@@ -82,7 +82,14 @@ export async function createDashboard(ports: DashboardPorts, config: DashboardCo
       nowMs: clock.nowMs(),
       sqlRowsMax: dashboardLimits.sqlRowsMax,
     }));
-  app.get("/api/fleet", async (c) => json(c.req.raw, await fleet.get()));
+  app.get("/api/fleet", async (c) => {
+    const whole = await fleet.get();
+    if (whole === null) return json(c.req.raw, null);
+    const from = integer(c.req.query("from"), 0, timeMax) ?? 0;
+    const count = integer(c.req.query("count"), 1, timeMax) ?? whole.devices.length;
+    const devices = whole.devices.slice(from, from + count);
+    return json(c.req.raw, { ...whole, total: whole.devices.length, devices });
+  });
   app.get("/api/device", async (c) => {
     const device = c.req.query("device");
     if (device === undefined) return problem(400, "Which device?");

@@ -7,13 +7,13 @@
  */
 import { get } from "./api.js";
 import { announce, h, replace, setText } from "./dom.js";
-import { fromEvent, fromFleet } from "./fleet.js";
+import { createFleet, trendValues } from "./fleet.js";
 import { ago, count, number, percent, plural, utcText } from "./format.js";
 import { icon } from "./icons.js";
 import { openLive } from "./live.js";
 import { spark } from "./spark.js";
-import { completenessOf, stateOf, states } from "./states.js";
-import { every, nowMs, oncePerFrame } from "./world.js";
+import { completenessOf, states } from "./states.js";
+import { every, nowMs, oncePerFrame, pause } from "./world.js";
 
 export const title = "Overview";
 
@@ -21,6 +21,12 @@ const TILES_MAX = 12;
 const REFRESH_MS = 10_000;
 const LARGE_REFRESH_MS = 60_000;
 const LARGE = 1_000;
+/** Devices in one answer: reading it takes some milliseconds. */
+const PAGE = 500;
+const BEAT_MS = 500;
+/** Of a large fleet, so many are looked at in a beat, and the order is made anew so often. */
+const SWEEP = 1_500;
+const REORDER_MS = 5_000;
 
 const columns = [
   { key: "state", label: "State", width: "148px", by: (d) => Object.keys(states).indexOf(d.state) },
@@ -46,7 +52,7 @@ const columns = [
 ];
 
 export async function show(main, { params, signal, about, setLive, go }) {
-  const model = createModel();
+  const fleet = createFleet();
   const chosen = {
     sort: params.get("sort") ?? "device",
     descending: params.get("order") === "down",
@@ -75,7 +81,6 @@ export async function show(main, { params, signal, about, setLive, go }) {
     value: chosen.text,
     oninput: () => {
       chosen.text = search.value;
-      remember();
       redraw();
     },
   });
@@ -88,55 +93,65 @@ export async function show(main, { params, signal, about, setLive, go }) {
     body,
   );
 
-  const table = createTable({
-    chosen,
-    changed: () => {
-      remember();
-      redraw();
-    },
-    signal,
-  });
-  let shownAs = null;
-
+  /** After somebody has chosen something. */
   const redraw = () => {
-    const time = nowMs();
-    const all = model.devices(time);
+    remember();
+    reorder();
+    draw();
+  };
+  const table = createTable({ chosen, changed: () => redraw(), signal });
+  let shownAs = null;
+  let order = [];
+  let orderedMs = 0;
+  let orderedSize = -1;
+
+  /** Which devices are shown, and in which order: on demand, and now and then because values move. */
+  const reorder = () => {
     const wanted = chosen.text.trim().toLowerCase();
-    const shown = all.filter((d) =>
+    order = fleet.all.filter((d) =>
       (chosen.state === null || d.state === chosen.state) && (wanted === "" || d.search.includes(wanted))
     );
-    setText(sentence, sentenceOf(all));
-    drawChips(chips, all, chosen, () => {
-      remember();
-      redraw();
-    });
-    if (all.length === 0) {
+    sort(order, chosen);
+    orderedMs = nowMs();
+    orderedSize = fleet.all.length;
+  };
+  const draw = () => {
+    if (signal.aborted) return;
+    const size = fleet.all.length;
+    if (size !== orderedSize || size <= LARGE || nowMs() - orderedMs > REORDER_MS) reorder();
+    setText(sentence, sentenceOf(size, fleet.counts));
+    drawChips(chips, fleet.counts, chosen, redraw);
+    if (size === 0) {
       if (shownAs !== "empty") replace(body, emptyPage(about));
       shownAs = "empty";
       return;
     }
-    const view = chosen.view ?? (all.length <= TILES_MAX ? "tiles" : "table");
+    const view = chosen.view ?? (size <= TILES_MAX ? "tiles" : "table");
     if (shownAs !== view) {
       drawViewButtons(viewButtons, view, (next) => {
         chosen.view = next;
-        remember();
         redraw();
       });
       replace(body, view === "table" ? table.element : h("div", { class: "tiles" }));
       shownAs = view;
     }
-    if (view === "table") table.show(sorted(shown, chosen), model.trend, time);
-    else drawTiles(body.firstChild, sorted(shown, chosen).slice(0, 200), time);
+    if (view === "table") table.show(order, nowMs());
+    else drawTiles(body.firstChild, order.slice(0, 200), nowMs());
   };
-  const soon = oncePerFrame(redraw);
+  const soon = oncePerFrame(draw);
 
   const load = async () => {
     try {
-      const fleet = await get("/api/fleet", {}, signal);
-      if (fleet !== null) model.load(fleet);
-      redraw();
+      for (let from = 0;; from += PAGE) {
+        const page = await get("/api/fleet", { from, count: PAGE }, signal);
+        if (page === null) return draw();
+        fleet.load(page, nowMs());
+        if (from === 0 || page.total <= LARGE) draw();
+        if (from + PAGE >= page.total) return draw();
+        await pause(0); // whoever scrolls or types goes first
+      }
     } catch (error) {
-      if (!signal.aborted && model.size() === 0) {
+      if (!signal.aborted && fleet.all.length === 0) {
         replace(body, h("p", { class: "notice is-bad", role: "alert" }, error.message));
       }
     }
@@ -144,127 +159,51 @@ export async function show(main, { params, signal, about, setLive, go }) {
   await load();
   if (signal.aborted) return;
   let loadedMs = nowMs();
-  every(1_000, () => {
-    const wait = model.size() > LARGE ? LARGE_REFRESH_MS : REFRESH_MS;
-    if (nowMs() - loadedMs > wait) {
+  every(BEAT_MS, () => {
+    fleet.sweep(SWEEP, nowMs());
+    if (nowMs() - loadedMs > (fleet.all.length > LARGE ? LARGE_REFRESH_MS : REFRESH_MS)) {
       loadedMs = nowMs();
       load();
-    } else soon();
+    }
+    soon();
   }, signal);
   addEventListener("scroll", () => table.moved(), { passive: true, signal });
   addEventListener("resize", soon, { signal });
 
   if (!about.hasLive) return setLive("files");
-  let changedMs = 0;
   openLive({ windows: "none" }, {
     state: setLive,
     device: (event) => {
-      model.apply(event);
+      fleet.apply(event, nowMs());
       // Few devices show every change at once; many wait for the next beat.
-      const time = nowMs();
-      if (model.size() <= TILES_MAX || time - changedMs > 500) {
-        changedMs = time;
-        soon();
-      }
+      if (fleet.all.length <= TILES_MAX) soon();
     },
   }, signal);
 }
 
-/** Devices by name: the files' rows, moved on by events. */
-function createModel() {
-  const byName = new Map();
-  let rank = 0;
-  const model = {
-    trend: { count: 0, stepMs: 3_600_000 },
-    size: () => byName.size,
-    load(fleet) {
-      model.trend = fleet.trend;
-      rank = 0;
-      const known = new Set();
-      for (const row of fromFleet(fleet)) {
-        const old = byName.get(row.device);
-        row.rank = rank++;
-        known.add(row.device);
-        // The stream is ahead of the files; what it has said stays.
-        byName.set(
-          row.device,
-          old?.eventMs !== undefined && old.lastHeardMs >= row.lastHeardMs ? keepLive(old, row) : row,
-        );
-      }
-      for (const [name, device] of byName) if (!known.has(name)) device.rank = rank++;
-    },
-    apply(event) {
-      const old = byName.get(event.device);
-      const device = fromEvent(old, event);
-      device.rank ??= rank++;
-      byName.set(event.device, device);
-    },
-    devices(time) {
-      const all = [...byName.values()];
-      for (const device of all) device.state = stateOf(device, time);
-      return all;
-    },
-  };
-  return model;
-}
-
-function keepLive(old, row) {
-  const {
-    displayName,
-    search,
-    lastHeardMs,
-    valueMs,
-    pendingSinceMs,
-    watermarkMs,
-    retired,
-    sharedName,
-    temperatureC,
-    humidityPct,
-    newestReadings,
-    newestFaults,
-    eventMs,
-  } = old;
-  return {
-    ...row,
-    displayName,
-    search,
-    lastHeardMs,
-    valueMs,
-    pendingSinceMs,
-    watermarkMs,
-    retired,
-    sharedName,
-    temperatureC,
-    humidityPct,
-    newestReadings,
-    newestFaults,
-    eventMs,
-  };
-}
-
-function sorted(devices, { sort, descending }) {
-  const by = columns.find((column) => column.key === sort)?.by ?? null;
+function sort(devices, { sort: wanted, descending }) {
+  const by = columns.find((column) => column.key === wanted)?.by ?? null;
   const sign = descending ? -1 : 1;
   const compare = by === null
     ? (a, b) => sign * (a.rank - b.rank)
     : (a, b) => sign * (by(a) - by(b)) || a.rank - b.rank;
-  return devices.sort(compare);
+  devices.sort(compare);
 }
 
-function sentenceOf(all) {
-  if (all.length === 0) return "No device has been heard yet.";
-  const asking =
-    all.filter(({ state }) => state === "faulty" || state === "silent" || state === "quarantined").length;
+function sentenceOf(size, counts) {
+  if (size === 0) return "No device has been heard yet.";
+  const asking = ["faulty", "silent", "quarantined"].reduce(
+    (sum, state) => sum + (counts.get(state) ?? 0),
+    0,
+  );
   const what = asking === 0
     ? "all in order"
     : `${asking === 1 ? "one asks" : `${count(asking)} ask`} for attention`;
-  return `${plural(all.length, "device")}, ${what}.`;
+  return `${plural(size, "device")}, ${what}.`;
 }
 
-function drawChips(chips, all, chosen, changed) {
-  const counts = new Map();
-  for (const { state } of all) counts.set(state, (counts.get(state) ?? 0) + 1);
-  const wanted = Object.keys(states).filter((key) => counts.has(key) || key === chosen.state);
+function drawChips(chips, counts, chosen, changed) {
+  const wanted = Object.keys(states).filter((key) => counts.get(key) > 0 || key === chosen.state);
   const signature = wanted.join();
   if (chips.dataset.signature !== signature) {
     chips.dataset.signature = signature;
@@ -361,7 +300,7 @@ function createTile({ device }) {
     }
     setText(temperature, number(d.temperatureC));
     setText(humidity, number(d.humidityPct));
-    if (drawn.trendText !== d.trendText) replace(trend, spark(d.trend()));
+    if (drawn.trendText !== d.trendText) replace(trend, spark(trendValues(d)));
     setText(heard, `Heard ${ago(d.lastHeardMs, time)}`);
     const share = completenessOf(d);
     setText(complete, share === null ? "" : `${completeText(share)} complete`);
@@ -431,7 +370,7 @@ function createTable({ chosen, changed, signal }) {
   });
   return {
     element,
-    show(next, _trend, now) {
+    show(next, now) {
       devices = next;
       time = now;
       nothing.hidden = devices.length > 0;
@@ -479,7 +418,7 @@ function createRow() {
     if (drawn.state !== d.state) replace(state, stateMark(d.state));
     setText(temperature, d.temperatureC === null ? "–" : `${number(d.temperatureC)} °C`);
     setText(humidity, percent(d.humidityPct));
-    if (drawn.device !== d.device || drawn.trendText !== d.trendText) replace(trend, spark(d.trend()));
+    if (drawn.device !== d.device || drawn.trendText !== d.trendText) replace(trend, spark(trendValues(d)));
     setText(heard, ago(d.lastHeardMs, time));
     if (drawn.lastHeardMs !== d.lastHeardMs) heard.title = utcText(d.lastHeardMs);
     const part = completenessOf(d);
