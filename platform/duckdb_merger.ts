@@ -29,6 +29,7 @@ export interface Merged {
 
 export class Merger {
   #merged: readonly Merged[] = [];
+  #reading: readonly Segment[] = [];
   #running: Promise<void> | null = null;
   #error: unknown = null;
   #closed = false;
@@ -38,6 +39,8 @@ export class Merger {
     private readonly connection: DuckDBConnection,
     private readonly writer: SegmentWriter,
     private readonly guard: SegmentGuard,
+    /** The record as it stands now: publications go on while a run lasts. */
+    private readonly current: () => PartitionRecord | null,
   ) {}
 
   /** Merges that the next publication can take over, in order. */
@@ -50,11 +53,16 @@ export class Merger {
     this.#merged = this.#merged.slice(count);
   }
 
+  /** Whether a running merge reads the file: it has to stay, even if nobody names it any more. */
+  isReading(path: string): boolean {
+    return this.#reading.some((segment) => segment.path === path);
+  }
+
   /** Merges what is due in the record's segments, unless a run is under way already. */
-  start(record: PartitionRecord): void {
+  start(): void {
     if (this.#running !== null || this.#closed) return;
     this.#error = null;
-    this.#running = this.#mergeAll(record)
+    this.#running = this.#mergeAll()
       .catch((error) => {
         if (!this.#closed) this.#error = error;
       })
@@ -77,8 +85,10 @@ export class Merger {
     this.connection.closeSync();
   }
 
-  async #mergeAll(record: PartitionRecord): Promise<void> {
+  async #mergeAll(): Promise<void> {
     while (!this.#closed) {
+      const record = this.current();
+      if (record === null) return;
       const segments = applyMerges(record.segments, this.#merged);
       const due = this.#due(segments);
       if (due === null) return;
@@ -86,8 +96,13 @@ export class Merger {
         due.merge.from,
         due.merge.to,
       );
-      const output = await this.#merge(due.table, inputs, record);
-      this.#merged = [...this.#merged, { inputs, output }];
+      this.#reading = inputs;
+      try {
+        const output = await this.#merge(due.table, inputs, record);
+        this.#merged = [...this.#merged, { inputs, output }];
+      } finally {
+        this.#reading = [];
+      }
     }
   }
 

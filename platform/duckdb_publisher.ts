@@ -87,7 +87,13 @@ export async function openPublisher(
     await Deno.mkdir(store.paths.segments, { recursive: true });
     await Deno.mkdir(store.paths.records, { recursive: true });
     const writer = new SegmentWriter(store.paths, store.partition, store.guard);
-    const merger = new Merger(store.paths, await store.live.connect(), writer, store.guard);
+    const merger = new Merger(
+      store.paths,
+      await store.live.connect(),
+      writer,
+      store.guard,
+      () => store.record,
+    );
     const catalogue = await CatalogueWriter.open(store.paths.liveFolder);
     const connection = await store.live.connect();
     return new DuckdbPublisher(store, connection, writer, merger, catalogue, options.mergeInline ?? false);
@@ -178,7 +184,7 @@ export class DuckdbPublisher implements Publisher {
     if (isFull()) await this.merger.settled();
     // Or if one short life after the other has published and ended before it could merge.
     if (isFull() && this.store.record !== null) {
-      this.merger.start(this.store.record);
+      this.merger.start();
       await this.merger.settled();
     }
   }
@@ -197,7 +203,9 @@ export class DuckdbPublisher implements Publisher {
       ...before?.segments ?? [],
       ...merged.flatMap(({ inputs, output }) => [...inputs, output]),
     ];
-    const retired = retire(before?.retired ?? [], known, kept, publishedMs);
+    const isOver = ({ path, sinceMs }: RetiredFile) =>
+      publishedMs - sinceMs >= publishedGraceMs && !this.merger.isReading(path);
+    const retired = retire(before?.retired ?? [], known, kept, publishedMs, isOver);
     // State that was lost is written again with this publication.
     const lost = before?.lost?.filter(({ table }) => !stateTables.includes(table));
     const record: PartitionRecord = {
@@ -212,7 +220,9 @@ export class DuckdbPublisher implements Publisher {
       ...lost === undefined ? {} : { lost },
     };
     const manifest = await this.#replace(record, () => {
+      // Together, before anybody else's turn: the merger goes by the record and what it has merged since.
       attempt.record = record;
+      this.store.adopt(record);
       this.merger.taken(merged.length);
     });
     await this.store.published(record, snapshot.fresh);
@@ -220,7 +230,7 @@ export class DuckdbPublisher implements Publisher {
     for (const { path } of retired.over) await removeFile(`${this.store.paths.published}/${path}`);
     if (!this.#orphansRemoved) await this.#removeOrphans(publishedMs);
     this.#orphansRemoved = true;
-    this.merger.start(record);
+    this.merger.start();
     if (this.mergeInline) await this.merger.settled();
     return manifest;
   }
@@ -375,10 +385,10 @@ function retire(
   known: readonly Segment[],
   kept: readonly Segment[],
   publishedMs: number,
+  isOver: (file: RetiredFile) => boolean,
 ): { readonly kept: readonly RetiredFile[]; readonly over: readonly RetiredFile[] } {
   const keptPaths = new Set(kept.map(({ path }) => path));
   const gone = new Set(known.map(({ path }) => path).filter((path) => !keptPaths.has(path)));
   const all = [...before, ...[...gone].map((path) => ({ path, sinceMs: publishedMs }))];
-  const isOver = (file: RetiredFile) => publishedMs - file.sinceMs >= publishedGraceMs;
   return { kept: all.filter((file) => !isOver(file)), over: all.filter(isOver) };
 }

@@ -453,6 +453,38 @@ test("a publication whose record stands counts, and the next one brings the cata
   assert.deepEqual(await ask("SELECT count(*) FROM windows"), [[2]]);
 });
 
+test(
+  "merging behind publications that go on, and whose files are soon over, keeps every file that it reads",
+  async (opened) => {
+    const { directory, store } = opened;
+    await opened.publisher.close();
+    opened.publisher = await openPublisher(store);
+    for (let hour = 0; hour < 30; hour++) {
+      await store.commit(changes({
+        position: positionRow({ nextOffset: hour + 1, appendHighMs: startMs + hour * 60 * MINUTE_MS }),
+        readings: [
+          readingRow({ offset: hour, tsMs: startMs + hour, appendMs: startMs + hour * 60 * MINUTE_MS }),
+        ],
+        windows: [minute(hour), ...hour === 0 ? [] : [minute(hour - 1, { revision: 1, replaces: 0 })]],
+      }));
+      // Each publication is an hour after the last one: what it replaces may go with the next.
+      await opened.publisher.publish([minute(hour + 1, { closedBy: null })], startMs + hour * 60 * MINUTE_MS);
+    }
+    await opened.publisher.settled();
+    const versions = await opened.ask("SELECT count(*), count(*) FILTER (revision = 1) FROM windows");
+    assert.deepEqual(versions, [[30, 29]]);
+    const record = (await readRecords(dataPaths(directory, 0))).get(0)!;
+    const named = new Set([...record.segments, ...record.retired].map(({ path }) => path));
+    const files = [...Deno.readDirSync(`${directory}/published/segments/0`)].map(({ name }) =>
+      `segments/0/${name}`
+    );
+    // What is merged since the last publication has no name yet.
+    assert.ok(files.filter((file) => !named.has(file)).length <= 4, files.join(" "));
+    for (const { path } of record.segments) assert.ok(files.includes(path), path);
+  },
+  DAY_MS / 12,
+);
+
 test("commits go on while a publication is under way, and come with the next one", async ({ store, publisher, ask }) => {
   await store.commit(changes({ readings: [readingRow()], windows: [minute(0)] }));
   const publication = publisher.publish([], startMs);

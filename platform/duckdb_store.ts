@@ -58,6 +58,8 @@ export interface StoreOptions {
   /** The data folder; made if it is not there. Partitions of one log share it. */
   readonly directory: string;
   readonly partition: number;
+  /** Where the live files lie, if workers on other machines publish to `directory` too; default: there. */
+  readonly privateDirectory?: string;
   /** `JudgeConfig.retentionMs`: how long readings and quarantined ones are kept, in log time. */
   readonly retentionMs: number;
   /** DuckDB's threads; 1 unless large queries matter more than a quiet machine. */
@@ -86,7 +88,7 @@ const SUPERSEDED_ROWS_MAX = 200_000;
 /** Opens the store of one partition; see the top of this file. Throws `StoreRefused` or `StoreUnavailable`. */
 export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
   const { directory, partition, retentionMs, threads = 1, memoryMb = 128, trace = silentTrace } = options;
-  const paths = dataPaths(directory, partition);
+  const paths = dataPaths(directory, partition, options.privateDirectory);
   const earliestOffset = options.earliestOffset ?? null;
   try {
     await Deno.mkdir(paths.liveFolder, { recursive: true });
@@ -166,7 +168,9 @@ export class DuckdbStore implements Store {
     await this.live.exclusive(async () => {
       await this.#readPosition();
       if (this.#record !== null) {
-        if (this.#version < this.#record.version) await this.#takeFromPublished(this.#record);
+        // Another owner has published since: what it has numbered is not what we have.
+        const isOlder = this.#position === null || this.#position.epoch < this.#record.position.epoch;
+        if (isOlder || this.#version < this.#record.version) await this.#takeFromPublished(this.#record);
         else await this.#retire(this.#record.version);
       }
       this.#unpublished = await this.#readUnpublished();
@@ -279,13 +283,17 @@ export class DuckdbStore implements Store {
     });
   }
 
+  /** From now on the rows up to the record's version are read from its segments; they are still in the live file too. */
+  adopt(record: PartitionRecord): void {
+    this.#record = record;
+  }
+
   /**
    * Says that `rows`, everything up to the record's version, are durable in its segments. They leave the live file when
    * they have become many, except newest devices and boots and windows that are ahead of their device.
    */
   async published(record: PartitionRecord, rows: BoundsByTable): Promise<void> {
     await this.live.exclusive(async () => {
-      this.#record = record;
       this.#retirable += rowsOf(rows);
       const isLarge = await this.live.isWalLarge();
       if (!isLarge && this.#retirable < RETIRED_ROWS_MIN) return;
