@@ -63,7 +63,15 @@ interface Device {
   /** Readings that were measured and not sent, oldest first. */
   backlog: Measured[];
   /** Values that went out, for sending again. */
-  sent: { value: Uint8Array; readings: string[]; boot: number; offset: number }[];
+  sent: {
+    readonly value: Uint8Array;
+    readonly readings: string[];
+    readonly boot: number;
+    readonly offset: number;
+    readonly appendMs: number;
+    /** Event time of the slot that came next. */
+    readonly nextMs: number;
+  }[];
 }
 interface Measured {
   readonly tsMs: number;
@@ -166,7 +174,15 @@ class Generator {
     const value = encoder.encode(text);
     const headers: Record<string, string> = chance(this.random, 1, 2) ? { isotherm: "1" } : {};
     const offset = this.append(value, { headers });
-    device.sent.push({ value, readings: [...readings], boot: device.boot, offset });
+    const { nextMs } = device;
+    device.sent.push({
+      value,
+      readings: [...readings],
+      boot: device.boot,
+      offset,
+      appendMs: this.nowMs,
+      nextMs,
+    });
   }
 
   /** Measures the next slot of the device. */
@@ -602,6 +618,19 @@ const troubles: Readonly<Record<string, (g: Generator) => void>> = {
     g.nowMs += chance(g.random, 1, 4) ? 31 * DAY : 0;
     if (sent !== undefined) g.append(sent.value);
     g.send([g.reading({ seq: device.seq++, ts: old }), g.reading({ ts: old + 1 })]);
+  },
+
+  expiry_edge(g) {
+    const { device } = g;
+    const sent = device.sent[0];
+    if (sent === undefined) return;
+    const keptUntilMs = (Math.floor(sent.appendMs / DAY) + 1) * DAY + g.config.retentionMs;
+    if (keptUntilMs <= g.nowMs) return;
+    // The last moment at which it is kept, or the first at which it isn't.
+    g.nowMs = keptUntilMs - below(g.random, 2);
+    for (const other of g.devices) other.nextMs = Math.max(other.nextMs, g.nowMs - MINUTE);
+    g.append(sent.value);
+    g.send([g.reading({ seq: device.seq++, ts: sent.nextMs - device.everyMs + 1 })]);
   },
 
   shared_name(g) {
