@@ -7,7 +7,8 @@ import { vendored } from "./vendored.ts";
 
 interface Asset {
   readonly bytes: Uint8Array;
-  readonly gzip: Uint8Array;
+  /** Made when somebody takes it, once. */
+  gzip(): Promise<Uint8Array>;
   readonly type: string;
   readonly etag: string;
 }
@@ -22,7 +23,7 @@ const types: Readonly<Record<string, string>> = {
 
 export interface Assets {
   /** The answer for a path such as `/app.js` or `/vendor/uplot.js`; null when there is no such file. */
-  answer(path: string, request: Request): Response | null;
+  answer(path: string, request: Request): Promise<Response> | null;
 }
 
 /** Reads all files of `pages/`. */
@@ -50,21 +51,22 @@ async function* filesBelow(folder: URL, prefix: string): AsyncGenerator<{ name: 
 
 async function assetOf(name: string, text: string): Promise<Asset> {
   const bytes = new TextEncoder().encode(text);
+  let gzip: Promise<Uint8Array> | undefined;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return {
     bytes,
-    gzip: new Uint8Array(await new Response(gzipped(text)).arrayBuffer()),
+    gzip: () => gzip ??= new Response(gzipped(text)).bytes(),
     type: types[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream",
     etag: `"${digest.toHex().slice(0, 32)}"`,
   };
 }
 
-function answerOf({ bytes, gzip, type, etag }: Asset, request: Request): Response {
+async function answerOf({ bytes, gzip, type, etag }: Asset, request: Request): Promise<Response> {
   const headers = new Headers({ "content-type": type, etag, vary: "accept-encoding" });
   if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
   const compressed = acceptsGzip(request);
   if (compressed) headers.set("content-encoding", "gzip");
-  return new Response(request.method === "HEAD" ? null : (compressed ? gzip : bytes) as BodyInit, {
+  return new Response(request.method === "HEAD" ? null : (compressed ? await gzip() : bytes) as BodyInit, {
     headers,
   });
 }
