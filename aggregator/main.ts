@@ -39,7 +39,8 @@ await runService({
         const { retentionMs } = config.judge;
         const earliestOffset = async () => (await log.reader.range(partition)).earliest;
         const store = await openStore({
-          directory: settings.data,
+          directory: settings.publish ?? settings.data,
+          privateDirectory: settings.data,
           partition,
           retentionMs,
           earliestOffset,

@@ -89,6 +89,16 @@ export const aggregatorSettings = {
     fallback: "data",
     consequence: "Rows and their publication live here; another folder is another set of rows.",
   }),
+  publish: textSetting({
+    env: "ISOTHERM_PUBLISH",
+    unit: "path",
+    range: "a folder",
+    pattern: /^.+$/,
+    fallback: null,
+    consequence:
+      "Rows are published here in place of ISOTHERM_DATA: the folder that several workers share. A new owner of a " +
+      "partition goes on from what lies there, or else from the log's beginning.",
+  }),
   worker: textSetting({
     env: "ISOTHERM_WORKER",
     range: "1 to 64 of a-z, A-Z, 0-9, - and _",

@@ -57,6 +57,7 @@ function java(name: string, mainClass: string, jars: string, job: Job): Contende
       job.broker,
       job.topic,
       job.folder,
+      String(job.endOffset),
     ],
     isDone: (output) => Promise.resolve(/^done /m.test(output)),
   };

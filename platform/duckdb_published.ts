@@ -64,9 +64,13 @@ export interface DataPaths {
 }
 
 /** The paths of one partition in a data folder; the folder need not exist. */
-export function dataPaths(directory: string, partition: number): DataPaths {
-  const root = absolutePath(directory);
-  const published = `${root}/published`;
+export function dataPaths(
+  directory: string,
+  partition: number,
+  privateDirectory: string = directory,
+): DataPaths {
+  const root = absolutePath(privateDirectory);
+  const published = `${absolutePath(directory)}/published`;
   const liveFolder = `${root}/partitions/${partition}`;
   return {
     live: `${liveFolder}/live.duckdb`,
