@@ -150,14 +150,15 @@ export async function show(main, { params, signal, about, setLive, go }) {
     table.open && model.data !== null &&
     replace(tableHolder, windowTable(model.data, device, model.sizeLabel));
   const drawNow = () => {
-    const { state } = reading.facts;
+    const { state, quarantined } = reading.facts;
     const time = nowMs();
+    const refusedMs = Math.max(reading.refusedMs ?? 0, quarantined[0]?.atMs ?? 0);
     const key = stateOf({
       ...state,
       newestReadings: reading.isFault ? 0 : 1,
       newestFaults: reading.isFault ? 1 : 0,
-      quarantinedRecently: reading.refusedMs ? 1 : 0,
-      quarantinedAtMs: reading.refusedMs ?? null,
+      quarantinedRecently: refusedMs > 0 ? 1 : 0,
+      quarantinedAtMs: refusedMs > 0 ? refusedMs : null,
     }, time);
     replace(
       stateLine,

@@ -41,7 +41,11 @@ const pictures: readonly Picture[] = [
     name: "bench",
     width: 1440,
     scheme: "light",
-    show: (page, { dashboardUrl }) => goTo(page, `${dashboardUrl}/bench`),
+    show: async (page, { dashboardUrl }) => {
+      await goTo(page, `${dashboardUrl}/bench`);
+      await page.getByRole("button", { name: "Wi-Fi off" }).click();
+      await page.waitForTimeout(50_000);
+    },
   },
   {
     name: "overview-phone",
@@ -108,15 +112,15 @@ async function tellIncidents({ ingestUrl }: World): Promise<void> {
 
 async function main(): Promise<void> {
   await Deno.mkdir(FOLDER, { recursive: true });
-  await using world = await startWorld("--devices", "4", "--history", "6h");
+  await using world = await startWorld("--devices", "3", "--history", "40m");
   await tellIncidents(world);
   await eventually(
     "the boards have caught up",
     async () => await (await fetch(`${world.dashboardUrl}/api/fleet`)).json(),
     (fleet) =>
       fleet?.devices?.filter((row: unknown[]) => (row[5] as number) > machineClock.nowMs() - 15_000).length >=
-        4,
-    180_000,
+        3,
+    280_000,
   );
   await using browser = await openBrowser();
   for (const { name, width, scheme, show } of pictures) {
