@@ -271,5 +271,5 @@ Deno.test("a device's name reaches SQL as a value or as a quoted text, never as 
     })}`,
   );
   equal(response.headers.get("content-disposition"), 'attachment; filename="DROP-VIEW-windows----1m.csv"');
-  ok(files[0]?.includes("device = '''; DROP VIEW windows; --'"), files[0]);
+  ok(files[0]?.includes("device = '''; DROP VIEW windows; --'"), String(files[0]));
 });
