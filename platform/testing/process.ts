@@ -18,6 +18,9 @@ export interface Ended {
   readonly signal: string | null;
 }
 
+/** After its end, so long what it had written is read on. */
+const lastWordsMs = 1_000;
+
 /** A running process; leaving its `await using` block kills it. */
 export class Process {
   readonly #child: Deno.ChildProcess;
@@ -27,6 +30,7 @@ export class Process {
   /** Lines of both streams as they came, without colours. */
   readonly lines: string[] = [];
   #isRunning = true;
+  readonly #stopReading = new AbortController();
 
   constructor(options: ProcessOptions) {
     this.#child = new Deno.Command(Deno.execPath(), {
@@ -40,6 +44,11 @@ export class Process {
     const read = [this.#read(this.#child.stdout), this.#read(this.#child.stderr)];
     this.ended = this.#child.status.then(async ({ code, signal }) => {
       this.#isRunning = false;
+      // What it has started may outlive it and hold its streams: that must not hold us.
+      const isOver = new AbortController();
+      await Promise.race([Promise.all(read), machineClock.sleep(lastWordsMs, isOver.signal)]);
+      isOver.abort();
+      this.#stopReading.abort();
       await Promise.all(read);
       this.#wake();
       return { code, signal };
@@ -65,11 +74,12 @@ export class Process {
   }
 
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const reader = stream.getReader();
+    this.#stopReading.signal.addEventListener("abort", () => reader.cancel());
+    const decoder = new TextDecoder();
     let rest = "";
-    for await (
-      const text of stream.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
-    ) {
-      const parts = (rest + text).split("\n");
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      const parts = (rest + decoder.decode(next.value, { stream: true })).split("\n");
       rest = parts.pop() ?? "";
       this.lines.push(...parts);
       this.#wake();
