@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Catalogue } from "./duckdb_reader.ts";
-import { Process } from "./testing/process.ts";
+import { Process, procText } from "./testing/process.ts";
 
 /** A full disk is played by a limit on the size of files, which needs no rights. */
 const reason = Deno.build.os === "linux" ? null : "limits of another process can be set on Linux only";
@@ -47,7 +47,7 @@ for (const what of ["commit", "publish"] as const) {
 
 /** Sets how large files of the process that `parent` has started may become; null: any size. */
 async function limitFiles(parent: number, bytes: number | null): Promise<void> {
-  const children = await Deno.readTextFile(`/proc/${parent}/task/${parent}/children`);
+  const children = procText(`${parent}/task/${parent}/children`);
   const limit = `--fsize=${bytes ?? "unlimited"}:unlimited`;
   for (const pid of children.trim().split(" ")) {
     const { success } = await new Deno.Command("prlimit", { args: ["--pid", pid, limit] }).output();
