@@ -12,6 +12,7 @@ import {
   type DuckDBValue,
   StatementType,
 } from "@duckdb/node-api";
+import { isReading } from "./reading_sql.ts";
 import { parseManifest } from "../core/manifest.ts";
 import { StoreRefused } from "../core/ports/store.ts";
 import { fileBytes, readTextIfAny } from "./durable_files.ts";
@@ -93,6 +94,15 @@ export class Catalogue {
   /** `COPY … TO` could write into the published folder, the only one that is open to DuckDB. */
   async #refuseAllButReading(sql: string): Promise<void> {
     const statements = await this.connection.extractStatements(sql);
+    if (statements.count !== 1) {
+      throw new Error(`there are ${statements.count} statements: ask one at a time`);
+    }
+    if (!isReading(sql)) {
+      const word = sql.trim().split(/\s/, 1)[0]!.toUpperCase();
+      throw new Error(
+        `${word} is not possible here: what is published can be read only; to keep a result, use --format csv > FILE`,
+      );
+    }
     for (let index = 0; index < statements.count; index++) {
       const { statementType } = await statements.prepare(index);
       const isReading = statementType === StatementType.SELECT ||

@@ -14,6 +14,7 @@ import {
 } from "@duckdb/node-api";
 import type { Cell, SqlColumn, SqlEvent, SqlFile } from "../core/ports/published.ts";
 import { quoted } from "./duckdb_published.ts";
+import { isReading } from "./reading_sql.ts";
 
 export interface ChildRequest {
   /** Absolute path of the published folder. */
@@ -121,31 +122,6 @@ async function query(connection: DuckDBConnection, { sql, rowsMax, bytesMax }: C
     if (cells.length < chunk.rowCount) return tell({ kind: "end", rows, cut: "rows" });
   }
 }
-
-/**
- * By its first word, before DuckDB prepares it: preparing EXPORT DATABASE makes its folder already. EXPLAIN may explain
- * what may be run; with ANALYZE it would run it.
- */
-function isReading(sql: string): boolean {
-  const text = sql.replace(/^(\s|--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)+/, "");
-  const [first = "", second = ""] = text.toUpperCase().match(/^\(|[A-Z]+/g)?.slice(0, 2) ?? [];
-  return first === "EXPLAIN" ? readingWords.has(second) : readingWords.has(first);
-}
-
-const readingWords = new Set([
-  "(",
-  "SELECT",
-  "FROM",
-  "WITH",
-  "VALUES",
-  "DESCRIBE",
-  "DESC",
-  "SHOW",
-  "SUMMARIZE",
-  "PIVOT",
-  "UNPIVOT",
-  "TABLE",
-]);
 
 async function writeFile(connection: DuckDBConnection, { sql, file }: ChildRequest): Promise<void> {
   if (file === null) return;

@@ -47,7 +47,7 @@ Deno.test("the command answers from what is published while the store is open, a
     }));
     await publisher.publish([], startMs);
 
-    const [newest, cut, wrong, writes, outside] = await Promise.all([
+    const [newest, cut, wrong, writes, exports, two, outside] = await Promise.all([
       ask("--data", directory, "SELECT device, window_start FROM windows ORDER BY window_start DESC LIMIT 1"),
       ask(
         "--data",
@@ -60,6 +60,8 @@ Deno.test("the command answers from what is published while the store is open, a
       ),
       ask("--data", directory, "SELECT temperature FROM windows"),
       ask("--data", directory, `COPY (FROM windows) TO '${directory}/published/copy.csv'`),
+      ask("--data", directory, `EXPORT DATABASE '${directory}/published/export'`),
+      ask("--data", directory, "SELECT 1; SELECT 2"),
       ask("--data", directory, `FROM read_blob('${directory}/partitions/0/live.duckdb')`),
     ]);
     assert.deepEqual(newest, {
@@ -81,6 +83,10 @@ Deno.test("the command answers from what is published while the store is open, a
     assert.match(wrong.err, /^Binder Error: Referenced column "temperature" not found/);
     assert.equal(writes.code, 1);
     assert.match(writes.err, /^COPY is not possible here: what is published can be read only/);
+    // DuckDB makes the folder of an export while it prepares the statement.
+    assert.match(exports.err, /^EXPORT is not possible here/);
+    await assert.rejects(Deno.stat(`${directory}/published/export`), Deno.errors.NotFound);
+    assert.match(two.err, /^there are 2 statements: ask one at a time/);
     assert.equal(outside.code, 1);
     assert.match(outside.err, /^Permission Error: Cannot access file/);
     await publisher.close();
