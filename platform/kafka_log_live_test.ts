@@ -64,7 +64,10 @@ const kafka: LogUnderTest = {
         return log;
       },
       abandon: (log) => Promise.resolve(opened.get(log)?.kill()),
-      breakDown: () => Promise.resolve(broker.freeze()),
+      async breakDown() {
+        broker.freeze();
+        await machineClock.sleep(200); // the signal reaches a running thread only when it is next scheduled
+      },
       repair: () => Promise.resolve(broker.thaw()),
       expire: (partition, offset) =>
         withAdmin(async (admin) => {
