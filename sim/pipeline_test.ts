@@ -29,7 +29,7 @@ Deno.test("from the sensor to published files: what was measured is what the row
 });
 
 Deno.test("rows in memory and rows in DuckDB are the same rows", async () => {
-  const scenario = drawScenario(12, { devices: 3, hours: 0.3 });
+  const scenario = drawScenario(12, { devices: 2, hours: 0.15 });
   const [files, memory] = [await runOnFiles(scenario), await runInMemory(scenario)];
   assert.equal(files.violation, null);
   assert.equal(files.digest, memory.digest);
