@@ -5,13 +5,8 @@
  * queries honest; it is no wall against a hostile one, which can still take memory and time: run those in a process of
  * its own with a memory cap and a deadline.
  */
-import {
-  type DuckDBConnection,
-  DuckDBInstance,
-  type DuckDBType,
-  type DuckDBValue,
-  StatementType,
-} from "@duckdb/node-api";
+import { type DuckDBConnection, DuckDBInstance, StatementType } from "@duckdb/node-api";
+import { cellOf, columnOf } from "./duckdb_cells.ts";
 import { isReading } from "./reading_sql.ts";
 import { parseManifest } from "../core/manifest.ts";
 import { StoreRefused } from "../core/ports/store.ts";
@@ -126,21 +121,4 @@ export class Catalogue {
     this.connection.closeSync();
     this.instance.closeSync();
   }
-}
-
-const numberTypes = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL.*|DOUBLE|FLOAT)$/;
-
-function columnOf(name: string, type: DuckDBType): ResultColumn {
-  const text = String(type);
-  return { name, type: text, isNumber: numberTypes.test(text) };
-}
-
-function cellOf(value: DuckDBValue, column: ResultColumn): ResultCell {
-  if (value === null || typeof value === "boolean") return value;
-  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
-  const text = String(value);
-  if (!column.isNumber) return text;
-  const number = Number(text);
-  const isExact = Number.isSafeInteger(number) ? String(number) === text : !/^-?\d+$/.test(text);
-  return isExact ? number : text;
 }

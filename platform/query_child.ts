@@ -5,14 +5,9 @@
  * Inside the process DuckDB opens nothing but the published folder, loads nothing and changes no setting. A statement
  * other than SELECT is refused before it runs: a folder that may be read could be written by COPY as well.
  */
-import {
-  type DuckDBConnection,
-  DuckDBInstance,
-  type DuckDBType,
-  type DuckDBValue,
-  StatementType,
-} from "@duckdb/node-api";
-import type { Cell, SqlColumn, SqlEvent, SqlFile } from "../core/ports/published.ts";
+import { type DuckDBConnection, DuckDBInstance, StatementType } from "@duckdb/node-api";
+import type { SqlColumn, SqlEvent, SqlFile } from "../core/ports/published.ts";
+import { cellOf, columnOf } from "./duckdb_cells.ts";
 import { quoted } from "./duckdb_published.ts";
 import { isReading } from "./reading_sql.ts";
 
@@ -113,7 +108,9 @@ async function query(connection: DuckDBConnection, { sql, rowsMax, bytesMax }: C
     const chunk = await result.fetchChunk();
     if (chunk === null || chunk.rowCount === 0) return tell({ kind: "end", rows, cut: null });
     const cells = chunk.getRows().slice(0, rowsMax - rows)
-      .map((values) => values.map((value, index) => cellOf(value, columns[index] as SqlColumn)));
+      .map((values) =>
+        values.map((value, index) => cellOf(value, columns[index] as SqlColumn, CELL_LENGTH_MAX))
+      );
     const text = JSON.stringify({ kind: "rows", rows: cells } satisfies SqlEvent);
     bytes += text.length;
     if (bytes > bytesMax) return tell({ kind: "end", rows, cut: "bytes" });
@@ -128,25 +125,6 @@ async function writeFile(connection: DuckDBConnection, { sql, file }: ChildReque
   const format = file.format === "csv" ? "FORMAT csv, HEADER" : "FORMAT parquet, COMPRESSION zstd";
   await connection.run(`COPY (${sql}) TO ${quoted(file.path)} (${format})`);
   tell({ kind: "end", rows: 0, cut: null });
-}
-
-const numberTypes = /^(U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|DECIMAL.*|DOUBLE|FLOAT)$/;
-
-function columnOf(name: string, type: DuckDBType): SqlColumn {
-  const text = String(type);
-  return { name, type: text, isNumber: numberTypes.test(text) };
-}
-
-function cellOf(value: DuckDBValue, column: SqlColumn): Cell {
-  if (value === null || typeof value === "boolean") return value;
-  if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
-  const text = String(value);
-  if (column.isNumber) {
-    const number = Number(text);
-    const isExact = Number.isSafeInteger(number) ? String(number) === text : !/^-?\d+$/.test(text);
-    return isExact ? number : text;
-  }
-  return text.length <= CELL_LENGTH_MAX ? text : `${text.slice(0, CELL_LENGTH_MAX)}…`;
 }
 
 if (import.meta.main) await main();
