@@ -187,3 +187,13 @@ Deno.test("a boot that overlaps another flags a shared name even if it only tell
   append(T0 + 3 * MINUTE, batch(2, [reading(0, T0 + 20 * SECOND), reading(1, T0 + 50 * SECOND + 1)]));
   assert.deepEqual(take().devices.map((row) => row.sharedName), [true]);
 });
+
+Deno.test("a device that was heard after its window's end has been silent 5 minutes later, no sooner", () => {
+  const { append, take, partition } = fold();
+  append(T0 + 2 * MINUTE, batch(1, [reading(0, T0)]));
+  assert.equal(partition.nextDueMs(), T0 + 7 * MINUTE);
+  append(T0 + 7 * MINUTE - 1, null);
+  assert.deepEqual(minutes(take()), []);
+  append(T0 + 7 * MINUTE, null);
+  assert.deepEqual(minutes(take()), [[0, 1, 0, "silence"]]);
+});
