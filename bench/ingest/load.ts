@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly warmupSeconds?: number;
   /** Time between two requests of one connection; 0: at once. */
   readonly pauseMs?: number;
+  /** Connections begin at moments spread over one pause, as boards do, and not all at once. */
+  readonly startsSpread?: boolean;
   /** Send as many readings as the last answer's credit allows, at most 1,000, beginning with `readings`: a backlog. */
   readonly honoursCredit?: boolean;
   /** Names the devices of this load. */
@@ -26,6 +28,10 @@ export interface LoadResult {
   readonly requests: number;
   readonly requestsPerSecond: number;
   readonly readingsPerSecond: number;
+  /** Readings that were acknowledged in the whole run, warm-up included. */
+  readonly acceptedInAll: number;
+  /** From the first request to the last answer, warm-up included. */
+  readonly wholeSeconds: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
@@ -59,6 +65,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   let creditMin: number | null = null;
   let creditMax: number | null = null;
   let accepted = 0;
+  let acceptedInAll = 0;
   const boot = Math.floor(Date.now());
 
   const requestOf = (device: string, seq: number, count: number): Uint8Array => {
@@ -83,6 +90,9 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     connection.setNoDelay();
     const buffer = new Uint8Array(16_384);
     let count = readings;
+    if (options.startsSpread === true) {
+      await new Promise((resolve) => setTimeout(resolve, (pauseMs * index) / connections));
+    }
     try {
       for (let seq = 0; performance.now() < endMs; seq += count) {
         const request = requestOf(device, seq, count);
@@ -95,6 +105,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
           text += decoder.decode(buffer.subarray(0, count));
         }
         const gotMs = performance.now();
+        if (text.startsWith("HTTP/1.1 202")) acceptedInAll += Number(/"accepted":(\d+)/.exec(text)?.[1] ?? 0);
         if (gotMs >= measureFromMs && gotMs < endMs) {
           latencies.push(gotMs - sentMs);
           const status = text.slice(9, 12);
@@ -126,6 +137,8 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     requests: latencies.length,
     requestsPerSecond: Math.round(latencies.length / seconds),
     readingsPerSecond: Math.round(accepted / seconds),
+    acceptedInAll,
+    wholeSeconds: (performance.now() - startMs) / 1_000,
     p50Ms: at(0.5),
     p99Ms: at(0.99),
     maxMs: at(0.99999),
