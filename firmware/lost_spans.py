@@ -35,6 +35,11 @@ class LostSpans:
         """The spans of one boot, as a list of [boot, from, to, reason]."""
         return [list(span) for span in self._spans if span[0] == boot]
 
+    def postpone(self, boot):
+        """What other boots have to report goes first."""
+        others = [span for span in self._spans if span[0] != boot]
+        self._spans = others + [span for span in self._spans if span[0] == boot]
+
     def reported(self, spans):
         """These spans were acknowledged; one that has grown meanwhile stays."""
         if spans:

@@ -11,6 +11,8 @@ from micropython import const
 
 _FIRST_CREDIT = const(16)  # until ingest has told how many readings it takes
 _REFUSED = (400, 415, 422)  # this batch will never be taken
+_REPORT_AGAIN = const(4)  # batches that arrive before a refused report of lost slots is sent again; then 8, 16 …
+_REPORT_DOUBLINGS = const(8)  # … up to 1,024
 _DOORS = {401: "the key in settings.json is missing or wrong", 403: "the key in settings.json is not allowed"}
 
 
@@ -32,7 +34,8 @@ class Uploader:
         self._stored = stored
         self._learn = learn
         self._credit = _FIRST_CREDIT
-        self._without_report = False  # the last batch was refused: is it the report of lost slots?
+        self._reports_in = 0  # so many batches have to arrive before lost slots are reported again
+        self._report_refusals = 0  # in a row
         self.sent = 0  # slots acknowledged in this boot
 
     async def run(self):
@@ -53,7 +56,7 @@ class Uploader:
         selection = await self._backlog.fresh(limit) or self._report() or await self._backlog.oldest(limit)
         if not selection:
             return None
-        lost = [] if self._without_report else self._lost.of(selection.boot)
+        lost = [] if self._reports_in else self._lost.of(selection.boot)
         since = await self._backlog.pending_since(selection)
         self._body.write(selection, selection.quality == SYNCED, since, lost)
         try:
@@ -64,7 +67,7 @@ class Uploader:
 
     def _report(self):
         """Lost slots of a boot of which nothing else is left to send."""
-        for boot in self._lost.boots():
+        for boot in () if self._reports_in else self._lost.boots():
             if not self._backlog.holds(boot):
                 return self._backlog.report(boot)
         return None
@@ -86,9 +89,11 @@ class Uploader:
         if told is None:
             return self._failed(0, "not_ingest", "a 2xx without JSON: is this a captive portal?")
         self._backoff.succeeded()
-        self._without_report = False
+        self._reports_in = max(0, self._reports_in - 1)
         self._backlog.acknowledge(selection)
-        self._lost.reported(lost)
+        if lost:
+            self._lost.reported(lost)
+            self._report_refusals = 0
         self.sent += len(selection.slots)
         credit = told.get("credit")
         if isinstance(credit, int) and credit >= 1:
@@ -100,14 +105,16 @@ class Uploader:
     def _refused(self, answer, selection, lost):
         if b"problem+json" not in header(answer.headers, b"content-type"):
             return self._failed(0, "not_ingest", "HTTP %d that is not ingest's: is there a proxy?" % answer.status)
-        self._without_report = bool(lost and selection.slots)
-        if self._without_report:
-            return 0  # once more with the slots alone
-        say("refused", ("status", answer.status), ("slots", len(selection.slots)), ("why", answer.body.decode()[:200]))
-        if selection.slots:
+        why = answer.body.decode()[:200]
+        if lost:  # is it the report? Once more with the slots alone; the report waits, and is never dropped
+            self._reports_in = _REPORT_AGAIN << min(self._report_refusals, _REPORT_DOUBLINGS)
+            self._report_refusals += 1
+            self._lost.postpone(selection.boot)
+            say("report_refused", ("status", answer.status), ("again_after", self._reports_in), ("why", why))
+        elif selection.slots:
+            say("refused", ("status", answer.status), ("slots", len(selection.slots)), ("why", why))
             self._backlog.refuse(selection)
-        else:
-            self._lost.reported(lost)  # nobody wants to know
+            self._reports_in = self._report_refusals = 0  # the report was not to blame
         return 0
 
     def _failed(self, retry_ms, event, why):

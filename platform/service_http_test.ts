@@ -60,6 +60,15 @@ const echo: Handler = async (request) =>
     }),
   );
 
+Deno.test("every answer carries its date: a board without NTP takes the time from it", async () => {
+  await withServer(echo, async ({ port }) => {
+    const answer = await exchange(port, "GET /v1/readings HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    const date = /\r\ndate: ([^\r]+)\r\n/i.exec(answer)?.[1] ?? "";
+    assert.match(date, /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/, answer);
+    assert.ok(Math.abs(Date.parse(date) - machineClock.nowMs()) < 60_000);
+  });
+});
+
 Deno.test("a request's method, path and body reach the handler, the answer has its length", async () => {
   await withServer(echo, async ({ port }) => {
     const answer = await exchange(

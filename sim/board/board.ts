@@ -37,6 +37,8 @@ export interface BoardOptions {
   readonly joinMs?: readonly [number, number];
   /** Value of the tick counter at each boot (default 0); near 2^30, where MicroPython's ticks wrap, in a test of that. */
   readonly ticksStartMs?: number;
+  /** Error of the oscillator in millionths (default 0): above 0, the board's clock is fast. */
+  readonly driftPpm?: number;
   /** Six bytes in hexadecimal (default: drawn from the seed, with Espressif's prefix). */
   readonly uniqueId?: string;
   readonly onSerial?: (bytes: Uint8Array) => void;
@@ -116,6 +118,7 @@ export class Board {
       network: this.#options.network,
       joinMs: this.#options.joinMs ?? [300, 900],
       ticksStartMs: this.#options.ticksStartMs ?? 0,
+      driftPpm: this.#options.driftPpm ?? 0,
       durable: this.#durable,
       trace: this.trace,
       onSerial: (bytes) => this.#options.onSerial?.(bytes),

@@ -37,6 +37,8 @@ export interface ChipOptions {
   readonly network: Network;
   readonly joinMs: readonly [number, number];
   readonly ticksStartMs: number;
+  /** Error of the oscillator: a board's second is so many millionths shorter. */
+  readonly driftPpm: number;
   readonly durable: Durable;
   readonly trace: PinTrace;
   readonly onSerial: (bytes: Uint8Array) => void;
@@ -98,12 +100,14 @@ export class Chip implements BoardHost {
   }
 
   #makeClock(): HostClock {
-    const { scheduler, durable, ticksStartMs } = this.#options;
+    const { scheduler, durable, ticksStartMs, driftPpm } = this.#options;
+    // In millionths, so that no rounding makes a wait end a tick too early.
+    const perMs = 1e6 + driftPpm;
     return {
-      ticksMs: () => ticksStartMs + scheduler.nowMs - this.#bootedAtMs,
+      ticksMs: () => ticksStartMs + Math.floor((scheduler.nowMs - this.#bootedAtMs) * perMs / 1e6),
       rtcSeconds: () => durable.rtc.seconds + Math.floor((scheduler.nowMs - durable.rtc.setAtMs) / 1000),
       setRtcSeconds: (seconds) => void (durable.rtc = { seconds, setAtMs: scheduler.nowMs }),
-      wake: (ms, task) => this.#wake(ms, task),
+      wake: (ms, task) => this.#wake(Math.ceil(ms * 1e6 / perMs), task),
     };
   }
 

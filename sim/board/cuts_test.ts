@@ -2,7 +2,7 @@
  * Power cuts everywhere: a scenario of 200 slots with an outage, cut at flash operations (before, torn, after) and at the
  * points where Python waits, restarted and drained. What the board said it had stored must have arrived.
  *
- * The short form takes some of the points. `ISOTHERM_LONG=1` takes every one of them (some minutes).
+ * The short form takes some of the points. `deno task soak:cuts` takes every one of them (some minutes).
  */
 import assert from "node:assert/strict";
 import process from "node:process";

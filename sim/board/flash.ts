@@ -53,6 +53,11 @@ export class Flash implements HostFlash {
     this.#onCut = onCut;
   }
 
+  /** Takes a planned cut back; harmless when there is none. */
+  cancelCut(): void {
+    this.#cut = null;
+  }
+
   read(path: string): Uint8Array | null {
     return this.#files.get(path) ?? null;
   }

@@ -13,10 +13,11 @@ export interface HttpSender {
   readonly nowMs: number;
 }
 
+/** Null: the server's process has died over the request, and its connection is reset. */
 export type HttpHandler = (
   request: Request,
   from: HttpSender,
-) => Promise<Response> | Response;
+) => Promise<Response | null> | Response | null;
 
 /** What may go wrong with one exchange. */
 export type HttpFault =
@@ -110,7 +111,7 @@ export class HttpNetwork implements Network {
     return { send() {}, close() {} };
   }
 
-  async #handle(request: Request, device: string): Promise<Response> {
+  async #handle(request: Request, device: string): Promise<Response | null> {
     this.underWay++;
     try {
       return await this.#options.handler(request, { device, nowMs: this.#options.scheduler.nowMs });
@@ -177,7 +178,8 @@ export class HttpNetwork implements Network {
       if (fault?.kind === "reset" && !fault.handled) return reset();
       const handle = () => this.#handle(requestOf(origin, head, body), device);
       const response = fault?.kind === "answer" ? fault.response : await handle();
-      const bytes = await responseBytes(response, head.keepAlive);
+      if (response === null) return reset();
+      const bytes = await responseBytes(dated(response, scheduler.nowMs), head.keepAlive);
       if (fault?.kind === "reset") return reset();
       deliver(bytes, !head.keepAlive, fault?.kind === "delay" ? fault.ms : 0);
     };
@@ -208,6 +210,15 @@ function requestOf(origin: string, head: HttpRequestHead, body: Uint8Array): Req
     headers: head.headers,
     ...(hasBody ? { body: body as BodyInit } : {}),
   });
+}
+
+/** As HTTP servers do, whatever their handler says (RFC 9110, 6.6.1). */
+function dated(response: Response, nowMs: number): Response {
+  if (response.headers.has("date")) return response;
+  const { status, statusText } = response;
+  const headers = new Headers(response.headers);
+  headers.set("date", new Date(nowMs).toUTCString());
+  return new Response(response.body, { status, statusText, headers });
 }
 
 async function responseBytes(response: Response, keepAlive: boolean): Promise<Uint8Array> {

@@ -133,3 +133,45 @@ Deno.test("an old flash image is restored: duplicates, no conflict, nothing lost
     assert.equal(device.counted + device.countedLate, 90);
   });
 });
+
+Deno.test("NTP is blocked: ingest alone tells the time, to half a second at once and then to a quarter", async () => {
+  const datagramArrives = (_: string, port: number) => port !== 123;
+  await withPipeline({ datagramArrives }, async (pipeline) => {
+    const board = await pipeline.board({ device: "board-1" });
+    await board.powerOn();
+    await pipeline.run(20 * MINUTE_MS + SECOND_MS);
+    const rows = pipeline.fold();
+    assert.equal(deviceOf(rows, "board-1").counted, 121);
+    for (
+      const { seq, tsMs, appendMs } of rows.readings.filter(({ appendMs }) => appendMs > START_MS + MINUTE_MS)
+    ) {
+      const tookMs = appendMs - tsMs;
+      const settled = (seq ?? 0) >= 20; // 500 ms at 40 ms a slot; the way of a reading into the log takes some 120 ms of it
+      assert.ok(
+        settled ? tookMs >= 0 && tookMs < 400 : Math.abs(tookMs) < 700,
+        `slot ${seq} took ${tookMs} ms`,
+      );
+    }
+  });
+});
+
+Deno.test("NTP is blocked and there is no Wi-Fi for an hour: the slots of that hour get their times from ingest", async () => {
+  const openFromMs = START_MS + HOUR_MS;
+  const datagramArrives = (_: string, port: number) => port !== 123;
+  await withPipeline({ datagramArrives }, async (pipeline) => {
+    const surroundings = {
+      accessPoint: (nowMs: number) => nowMs < openFromMs ? "absent" as const : "open" as const,
+    };
+    const board = await pipeline.board({ device: "board-1", surroundings });
+    await board.powerOn();
+    await pipeline.run(HOUR_MS + 5 * MINUTE_MS);
+    const rows = pipeline.fold();
+    const device = deviceOf(rows, "board-1");
+    assert.equal(device.counted + device.countedLate, 390);
+    assert.equal(device.quarantined, 0);
+    for (const { seq, tsMs } of rows.readings.filter(({ seq }) => seq !== null && seq > 0 && seq < 355)) {
+      const offMs = tsMs - START_MS - (seq ?? 0) * 10_000;
+      assert.ok(Math.abs(offMs) <= 550, `slot ${seq} is ${offMs} ms off`);
+    }
+  });
+});

@@ -280,6 +280,67 @@ Deno.test("a server that refuses every report of lost slots still gets the slots
   assert.ok(seqs.length > 500);
 });
 
+Deno.test("a report that is refused is sent again, once more slots have been taken", async () => {
+  let open = false;
+  let refusing = true;
+  let refusedCount = 0;
+  await using desk = await setUpDesk({
+    settings: { every_ms: 2000 },
+    surroundings: { accessPoint: () => open ? "open" : "absent" },
+    handler: (receiver) => async (request) => {
+      const { lost } = await request.clone().json();
+      if (!refusing || lost.length === 0) return receiver.handle(request);
+      refusedCount++;
+      return problem(400, "no reports");
+    },
+  });
+  const main = new TextDecoder().decode(desk.board.flash.read("/main.py") as Uint8Array);
+  desk.board.flash.put("/main.py", main.replace(/SEGMENTS_MAX = \d+/, "SEGMENTS_MAX = 3"));
+  await desk.board.powerOn();
+  await desk.run(5 * MINUTE_MS);
+  await cutAndRestart(desk);
+  await desk.run(30 * MINUTE_MS);
+  open = true;
+  await desk.run(60 * MINUTE_MS);
+  assert.match(desk.serial(), /"event":"report_refused","status":400,"again_after":4/);
+  const lostCounts = () => bootsOf(desk).map((boot) => boot.lost.size).sort((a, b) => a - b);
+  assert.ok(lostCounts().every((count) => count === 0), "nothing was reported yet");
+  assert.ok(refusedCount >= 4 && refusedCount < 24, `asked ${refusedCount} times in an hour, of 1,800 slots`);
+  refusing = false;
+  await desk.run(30 * MINUTE_MS);
+  const [whole = 0, part = 0] = lostCounts();
+  assert.equal(whole, 149, "the first boot went whole");
+  assert.ok(part > 0);
+  desk.receiver.checkComplete("board-1");
+});
+
+Deno.test("a report that is refused outlives a restart", async () => {
+  let open = false;
+  let refusing = true;
+  await using desk = await setUpDesk({
+    settings: { every_ms: 2000 },
+    surroundings: { accessPoint: () => open ? "open" : "absent" },
+    handler: (receiver) => async (request) => {
+      const { lost } = await request.clone().json();
+      return refusing && lost.length > 0 ? problem(400, "no reports") : receiver.handle(request);
+    },
+  });
+  const main = new TextDecoder().decode(desk.board.flash.read("/main.py") as Uint8Array);
+  desk.board.flash.put("/main.py", main.replace(/SEGMENTS_MAX = \d+/, "SEGMENTS_MAX = 3"));
+  await desk.board.powerOn();
+  await desk.run(5 * MINUTE_MS);
+  await cutAndRestart(desk);
+  await desk.run(30 * MINUTE_MS);
+  open = true;
+  await desk.run(5 * MINUTE_MS);
+  assert.match(desk.serial(), /"event":"report_refused","status":400,"again_after":4/);
+  refusing = false;
+  await cutAndRestart(desk);
+  await desk.run(2 * MINUTE_MS);
+  assert.equal(bootsOf(desk).find((boot) => boot.slots.size === 0)?.lost.size, 149);
+  desk.receiver.checkComplete("board-1");
+});
+
 Deno.test("the flash is full: the oldest slots go, the newest stay", async () => {
   const flash = new Flash(200 * 1024);
   await using desk = await setUpDesk({

@@ -22,6 +22,8 @@ interface Story {
   /** Power cuts of a second, at these times after the start. */
   readonly cutsMs?: readonly number[];
   readonly answer?: (sinceStartMs: number) => Response | null;
+  /** Until then, whatever reports lost slots is refused. */
+  readonly refusesReportsMs?: number;
 }
 
 async function requestsOf(story: Story, isModel: boolean): Promise<string[]> {
@@ -29,7 +31,14 @@ async function requestsOf(story: Story, isModel: boolean): Promise<string[]> {
   const receiver = new Receiver(() => scheduler.nowMs);
   const network = new HttpNetwork({
     scheduler,
-    handler: (request, { nowMs }) => story.answer?.(nowMs - START_MS) ?? receiver.handle(request),
+    handler: async (request, { nowMs }) => {
+      if (
+        nowMs - START_MS < (story.refusesReportsMs ?? 0) && (await request.clone().json()).lost.length > 0
+      ) {
+        return problem(400, "no reports");
+      }
+      return story.answer?.(nowMs - START_MS) ?? receiver.handle(request);
+    },
     ...story.network?.(() => scheduler.nowMs),
   });
   const common = { device: "board-1", seed: story.seed ?? 1, network, ...story.board };
@@ -102,6 +111,13 @@ const stories: readonly Story[] = [
     ms: 30 * MINUTE_MS,
     answer: (ms) => Math.floor(ms / 20_000) % 9 === 0 ? problem(400, "no batch") : null,
     network: (nowMs) => ({ fault: () => nowMs() % 5 === 0 ? { kind: "reset", handled: true } : null }),
+  },
+  {
+    name: "reports of lost slots that are refused for a while",
+    ms: 90 * MINUTE_MS,
+    refusesReportsMs: 50 * MINUTE_MS,
+    cutsMs: [20 * MINUTE_MS],
+    answer: (ms) => ms > 5 * MINUTE_MS && ms < 6 * MINUTE_MS ? problem(400, "no batch") : null,
   },
 ];
 

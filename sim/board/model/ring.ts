@@ -92,4 +92,11 @@ export class ModelRing {
     this.lost.push({ boot, from, to, reason });
     if (this.lost.length > 32) this.lost.shift();
   }
+
+  postponeLost(boot: string): void {
+    this.lost = [
+      ...this.lost.filter((span) => span.boot !== boot),
+      ...this.lost.filter((span) => span.boot === boot),
+    ];
+  }
 }

@@ -11,6 +11,8 @@ const READINGS_MAX = 48;
 const FIRST_BACKOFF_MS = 1_000;
 const BACKOFF_MS_MAX = 60_000;
 const SERVER_MS_MAX = 3_600_000;
+const REPORT_AGAIN = 4;
+const REPORT_DOUBLINGS = 8;
 const REFUSED: readonly number[] = [400, 415, 422];
 
 export interface UploaderParts {
@@ -34,7 +36,8 @@ export class ModelUploader {
   readonly #headers: string;
   #credit = FIRST_CREDIT;
   #failures = 0;
-  #withoutReport = false;
+  #reportsIn = 0;
+  #reportRefusals = 0;
 
   constructor(parts: UploaderParts) {
     this.#parts = parts;
@@ -61,9 +64,10 @@ export class ModelUploader {
       yield* linkUp.wait();
     }
     const limit = Math.max(1, Math.min(this.#credit, READINGS_MAX));
-    const selection = backlog.fresh(limit) ?? backlog.report() ?? backlog.oldest(limit);
+    const selection = backlog.fresh(limit) ??
+      (this.#reportsIn > 0 ? null : backlog.report()) ?? backlog.oldest(limit);
     if (selection === null) return null;
-    const lost = this.#withoutReport
+    const lost = this.#reportsIn > 0
       ? []
       : ring.lost.filter((span) => span.boot === selection.boot).map((span) => ({ ...span }));
     const body = this.#body(selection, backlog.pendingSince(selection), lost);
@@ -107,19 +111,25 @@ export class ModelUploader {
     const told = jsonObject(answer.body);
     if (told === null) return this.#failed(0);
     this.#failures = 0;
-    this.#withoutReport = false;
+    this.#reportsIn = Math.max(0, this.#reportsIn - 1);
     this.#parts.backlog.acknowledge(selection);
-    this.#reported(lost);
+    if (lost.length > 0) {
+      this.#reported(lost);
+      this.#reportRefusals = 0;
+    }
     if (typeof told.credit === "number" && told.credit >= 1) this.#credit = told.credit;
     if (typeof told.now === "number") this.learn(told.now, this.#uptimeMs(), false);
     return 0;
   }
 
   #refused(selection: Selection, lost: LostReport[]): void {
-    this.#withoutReport = lost.length > 0 && selection.slots.length > 0;
-    if (this.#withoutReport) return;
-    if (selection.slots.length > 0) this.#parts.backlog.refuse(selection);
-    else this.#reported(lost);
+    if (lost.length > 0) {
+      this.#reportsIn = REPORT_AGAIN << Math.min(this.#reportRefusals++, REPORT_DOUBLINGS);
+      this.#parts.ring.postponeLost(selection.boot);
+    } else if (selection.slots.length > 0) {
+      this.#parts.backlog.refuse(selection);
+      this.#reportsIn = this.#reportRefusals = 0;
+    }
   }
 
   #reported(lost: LostReport[]): void {
