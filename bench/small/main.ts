@@ -35,7 +35,8 @@ interface Row {
   readonly load: LoadResult;
   readonly cpuShare: number;
   readonly peakMiB: number;
-  readonly published: number;
+  /** How the process ended, if it did. */
+  readonly end: string;
   readonly isCarried: boolean;
 }
 
@@ -48,6 +49,8 @@ async function measure(boards: number): Promise<Row> {
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
+  let ended: Deno.CommandStatus | null = null;
+  void child.status.then((status) => ended = status);
   let output = "";
   const reading = (async () => {
     for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -61,6 +64,10 @@ async function measure(boards: number): Promise<Row> {
     const load = await runLoad(Number(port), boards);
     const after = await group.usage();
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    // Killed for want of memory, or ended by a bug: either way it carries no such number.
+    if (ended !== null) {
+      return { boards, load, cpuShare: NaN, peakMiB: NaN, end: endOf(ended), isCarried: false };
+    }
     const published = await publishedOf(data);
     const peakMiB = await peakMiBOf(child.pid);
     return {
@@ -68,18 +75,21 @@ async function measure(boards: number): Promise<Row> {
       load,
       cpuShare: cpuShareOf(before, after, load),
       peakMiB,
-      published,
+      end: "",
       isCarried: refusedOf(load) === "" && load.p99Ms <= P99_MS_MAX && published === load.acceptedInAll &&
         after.kills === 0,
     };
   } finally {
-    child.kill("SIGTERM");
+    if (ended === null) child.kill("SIGTERM");
     await child.status;
     await reading;
     await group.remove();
     await Deno.remove(data, { recursive: true });
   }
 }
+
+const endOf = ({ code, signal }: Deno.CommandStatus) =>
+  signal === null ? `ended with ${code}` : `killed by ${signal}`;
 
 /** Answers that were no 202, for a person; empty if there are none. */
 const refusedOf = ({ statuses }: LoadResult) =>
@@ -144,7 +154,7 @@ console.log(
 console.log("| boards | readings/s | p50 ms | p99 ms | core used | peak MiB | not 202 | carried |");
 console.log("| --- | --- | --- | --- | --- | --- | --- | --- |");
 for (const boards of values.boards.split(",").map(Number)) {
-  const { load, cpuShare, peakMiB, isCarried } = await measure(boards);
+  const { load, cpuShare, peakMiB, end, isCarried } = await measure(boards);
   const cells = [
     boards,
     load.readingsPerSecond,
@@ -153,7 +163,7 @@ for (const boards of values.boards.split(",").map(Number)) {
     `${(cpuShare * 100).toFixed(0)} %`,
     peakMiB,
     refusedOf(load),
-    isCarried ? "yes" : "no",
+    isCarried ? "yes" : `no ${end}`.trim(),
   ];
   console.log(`| ${cells.join(" | ")} |`);
 }
