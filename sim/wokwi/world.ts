@@ -1,0 +1,20 @@
+/**
+ * The world of one simulation: its time, and what the board reaches over Wi-Fi. A session plans everything on the
+ * world's scheduler and runs events by `step` alone, so that what an event has started elsewhere (ingest, the log, files)
+ * is at rest before virtual time goes on.
+ */
+import { type HttpHandler, HttpNetwork, type Network } from "../board/mod.ts";
+import { Scheduler } from "../scheduler.ts";
+
+export interface World {
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  /** Runs the scheduler's next event, and all that it starts, to its end; false when nothing is planned. */
+  step(): Promise<boolean>;
+}
+
+/** A world with one server that answers at once, at every name and port; `startMs` is virtual Unix time. */
+export function worldOf(startMs: number, handler: HttpHandler): World {
+  const scheduler = new Scheduler({ startMs });
+  return { scheduler, network: new HttpNetwork({ scheduler, handler }), step: () => scheduler.step() };
+}
