@@ -41,7 +41,8 @@ export interface ChipOptions {
   readonly driftPpm: number;
   readonly durable: Durable;
   readonly trace: PinTrace;
-  readonly onSerial: (bytes: Uint8Array) => void;
+  /** A promise holds the program at this write. */
+  readonly onSerial: (bytes: Uint8Array) => void | Promise<void>;
   /** Ends this boot at the end of the current event and starts the next one after `delayMs`. */
   readonly onReset: (cause: ResetCause, delayMs: number) => void;
 }
@@ -117,7 +118,7 @@ export class Chip implements BoardHost {
       write: (pin, level) => {
         if (durable.pinLevels.get(pin) === level) return;
         durable.pinLevels.set(pin, level);
-        trace.level(pin, level, scheduler.nowMs * 1000);
+        return trace.level(pin, level, scheduler.nowMs * 1000);
       },
       read: (pin) => durable.pinLevels.get(pin) ?? (pin === dhtPin ? 1 : 0),
       readDht: (pin) => {

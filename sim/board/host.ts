@@ -92,8 +92,8 @@ export interface HostFlash {
 }
 
 export interface HostPins {
-  /** Drives a pin. */
-  write(pin: number, level: 0 | 1): void;
+  /** Drives a pin. A promise holds the program as {@link HostSerial.write} does. */
+  write(pin: number, level: 0 | 1): void | Promise<void>;
   read(pin: number): 0 | 1;
   /**
    * One exchange with a DHT22 on `pin`, as the firmware's C routine does it: five bytes as they came over the wire
@@ -104,7 +104,8 @@ export interface HostPins {
 }
 
 export interface HostSerial {
-  write(bytes: Uint8Array): void;
+  /** A promise holds a program that can stand still (MicroPython can, the model goes on) at this write until it settles. */
+  write(bytes: Uint8Array): void | Promise<void>;
 }
 
 export interface HostPower {

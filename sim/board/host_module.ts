@@ -30,7 +30,7 @@ export function hostModule(host: BoardHost, realm: Realm, program: MicroPythonPr
       program.block(ms, socket, events, () => anyReady(host, registered)),
     crashed: (text: string) => program.crashed(text),
     ...clockAndPower(host, bytesAt),
-    ...pins(host, fill),
+    ...pins(host, fill, program),
     ...radio(host),
     random32: () => host.entropy.uint32() | 0,
     flash_capacity: () => host.flash.capacityBytes,
@@ -71,9 +71,15 @@ function clockAndPower(host: BoardHost, bytesAt: (address: number, length: numbe
   };
 }
 
-function pins(host: BoardHost, fill: (address: number, bytes: Uint8Array) => number): object {
+function pins(
+  host: BoardHost,
+  fill: (address: number, bytes: Uint8Array) => number,
+  program: MicroPythonProgram,
+): object {
   return {
-    pin_write: (pin: number, level: number) => host.pins.write(pin, level === 0 ? 0 : 1),
+    /** Three arguments, so that Python can be suspended here (see realm.ts). */
+    pin_write: (pin: number, level: number, _: number) =>
+      program.hold(host.pins.write(pin, level === 0 ? 0 : 1)),
     pin_read: (pin: number) => host.pins.read(pin),
     /** 0, or the error that the C routine raises. */
     dht: (pin: number, address: number) => {

@@ -49,6 +49,8 @@ export interface MicroPythonOptions {
   readonly onBlock?: (count: number) => void;
   /** Called when the interpreter is up, before the entry; for tools that want to look inside. */
   readonly onRealm?: (realm: Realm) => void;
+  /** The board's serial output may hold the program (default false: its promises are ignored). */
+  readonly holdsOutput?: boolean;
 }
 
 /** `mp_js_repl_process_char`'s way to ask for a soft reset (PYEXEC_FORCED_EXIT). */
@@ -124,7 +126,8 @@ export class MicroPythonProgram implements Program {
       nowMs: () => host.clock.rtcSeconds() * 1000,
       ticksMs: () => this.#ticksMs(),
       random: host.entropy,
-      output: (bytes) => host.serial.write(bytes),
+      output: (bytes) => this.#held(host.serial.write(bytes)),
+      ...(this.#options.holdsOutput === true ? { holdsOutput: true } : {}),
       suspending: () => this.#takeSuspended(),
       wrapImports: (imports, realmOf) => {
         this.#countCalls(imports.env);
@@ -140,9 +143,10 @@ export class MicroPythonProgram implements Program {
     realm.registerModule("host", hostModule(host, realm, this));
     realm.runNow(this.#shims.boot);
     this.#options.onRealm?.(realm);
-    if (this.#options.rawRepl === true) return this.#startRepl([CTRL_A]);
-    if (host.flash.read("/main.py") === null) return this.#startRepl([]);
-    await this.#enter(() => realm.run(this.#options.entry ?? ENTRY));
+    const isRepl = this.#options.rawRepl === true || host.flash.read("/main.py") === null;
+    if (!isRepl) return this.#enter(() => realm.run(this.#options.entry ?? ENTRY));
+    await this.#startRepl(this.#options.rawRepl === true ? [CTRL_A] : [])
+      .catch((error) => this.#failed(error));
   }
 
   /** Bytes of Python's heap in use after a collection, `gc.mem_alloc()`: while Python waits at a safe point. */
@@ -233,6 +237,24 @@ export class MicroPythonProgram implements Program {
     this.#settle();
   }
 
+  /** Suspends Python, which calls the host now, until `held` settles; the event that it runs in lasts as long. */
+  hold(held: void | Promise<void>): void {
+    this.#suspended = this.#held(held);
+  }
+
+  #held(held: void | Promise<void>): Promise<void> | undefined {
+    if (!(held instanceof Promise) || this.#host === null) return undefined;
+    return new Promise((resolve, reject) => {
+      const abort = () => reject(new PowerLost("power cut while the program stood still"));
+      this.#abort = abort;
+      held.then(() => {
+        if (this.#abort !== abort) return;
+        this.#abort = null;
+        resolve();
+      });
+    });
+  }
+
   /** Enters Python; resolves when it waits, or has ended. */
   #enter(run: () => Promise<void>): Promise<void> {
     const rest = this.#untilRest();
@@ -246,8 +268,7 @@ export class MicroPythonProgram implements Program {
         else this.failure ??= new FirmwareEnded("the firmware's main program ended");
         return this.#startRepl([]);
       },
-      (error) => this.#failed(error),
-    ).then(() => this.#settle());
+    ).catch((error) => this.#failed(error)).then(() => this.#settle());
     return rest;
   }
 
@@ -266,7 +287,7 @@ export class MicroPythonProgram implements Program {
   }
 
   async #startRepl(bytes: readonly number[]): Promise<void> {
-    this.#realm?.startRepl();
+    await this.#realm?.startRepl();
     this.#serial.start(bytes);
     await this.#feedRepl();
   }

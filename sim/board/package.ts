@@ -67,7 +67,6 @@ export interface LoadedMicroPython {
   readonly _module: EmscriptenModule;
   registerJsModule(name: string, module: object): void;
   runPython(code: string): unknown;
-  replInit(): void;
 }
 
 export type LoadMicroPython = (options: {

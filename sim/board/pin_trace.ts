@@ -9,19 +9,22 @@ export interface PinChange {
   readonly atUs: number;
 }
 
+/** A promise holds the program that drove the pin until it settles; a sensor's edges hold nobody. */
+export type PinListener = (change: PinChange) => void | Promise<void>;
+
 /** MicroPython's routine holds the line high for 250 ms, then low for 18 ms, before it listens. */
 const QUIET_US = 250_000;
 
 export class PinTrace {
-  #listener: ((change: PinChange) => void) | null = null;
+  #listener: PinListener | null = null;
 
   /** Calls `listener` with each change from now on; null stops. Changes of one exchange come at once, in order. */
-  listen(listener: ((change: PinChange) => void) | null): void {
+  listen(listener: PinListener | null): void {
     this.#listener = listener;
   }
 
-  level(pin: number, level: 0 | 1, atUs: number): void {
-    this.#listener?.({ pin, level, atUs });
+  level(pin: number, level: 0 | 1, atUs: number): void | Promise<void> {
+    return this.#listener?.({ pin, level, atUs });
   }
 
   /** A whole exchange with a DHT22, whose routine was entered at `startUs`. */

@@ -26,8 +26,13 @@ export interface RealmOptions {
   /** Milliseconds since boot; `time.ticks_ms` takes them modulo 2^30. */
   readonly ticksMs: () => number;
   readonly random: Random;
-  /** Standard output and error, in chunks as they are written. */
-  readonly output: (bytes: Uint8Array) => void;
+  /**
+   * Standard output and error, in chunks as they are written. With {@link RealmOptions.holdsOutput}, a promise suspends
+   * Python at that very write until it settles.
+   */
+  readonly output: (bytes: Uint8Array) => void | Promise<void>;
+  /** Output may suspend (default false); Python that prints then has to run below {@link Realm.run}. */
+  readonly holdsOutput?: boolean;
   /** Asked after each call with three or more arguments; a promise suspends Python until it settles. */
   readonly suspending?: () => Promise<void> | undefined;
   readonly wrapImports?: (imports: WasmImports, realm: () => Realm) => void;
@@ -50,7 +55,7 @@ export interface Realm {
   /** Runs Python that may block; rejects with what the suspending promise was rejected with. */
   run(code: string): Promise<void>;
   /** Prints the banner and prompt of the interactive interpreter. */
-  startRepl(): void;
+  startRepl(): Promise<void>;
   /** Hands one byte of serial input to it; resolves to its result (bit 8: soft reset asked for). */
   replByte(byte: number): Promise<number>;
 }
@@ -78,8 +83,8 @@ export async function createRealm(options: RealmOptions): Promise<Realm> {
   const python = await load({
     heapsize: options.heapBytes ?? 96 * 1024,
     pystack: PYSTACK_BYTES,
-    stdout: options.output,
-    stderr: options.output,
+    stdout: (bytes) => void options.output(bytes),
+    stderr: (bytes) => void options.output(bytes),
     linebuffer: false,
     url: "board",
   });
@@ -143,6 +148,7 @@ function instantiate(imports: WasmImports, options: RealmOptions, realm: () => R
   translateErrors(env, wasi);
   captureOutput(wasi, options.output, realm);
   options.wrapImports?.(imports, realm);
+  if (options.holdsOutput === true) wasi.fd_write = new Suspending(wasi.fd_write as WasmFunction);
   const front = new WebAssembly.Instance(frontModule).exports as Record<string, WasmFunction>;
   for (const [name, value] of Object.entries(front)) {
     if (name !== "longjmp" && name !== "table") env[name] = value;
@@ -175,7 +181,7 @@ function translateErrors(env: Record<string, WasmFunction>, wasi: Record<string,
 /** Takes whole writes to standard output and error; the glue would deliver them byte by byte. */
 function captureOutput(
   wasi: Record<string, WasmFunction>,
-  output: (bytes: Uint8Array) => void,
+  output: RealmOptions["output"],
   realm: () => Realm,
 ): void {
   const write = wasi.fd_write as WasmFunction;
@@ -183,16 +189,24 @@ function captureOutput(
     if (fd !== 1 && fd !== 2) return write(fd, vectors, count, written);
     const memory = realm().memory.buffer;
     const view = new DataView(memory);
-    let total = 0;
+    const parts: Uint8Array[] = [];
     for (let i = 0; i < count; i++) {
       const address = view.getUint32(vectors + 8 * i, true);
       const length = view.getUint32(vectors + 8 * i + 4, true);
-      if (length > 0) output(new Uint8Array(memory, address, length).slice());
-      total += length;
+      if (length > 0) parts.push(new Uint8Array(memory, address, length).slice());
     }
-    view.setUint32(written, total, true);
-    return 0;
+    view.setUint32(written, parts.reduce((sum, part) => sum + part.length, 0), true);
+    return writeAll(parts, output);
   };
+}
+
+/** Writes part after part; 0, or a promise of it from the first part on that is held. */
+function writeAll(parts: readonly Uint8Array[], output: RealmOptions["output"]): number | Promise<number> {
+  for (const [index, part] of parts.entries()) {
+    const held = output(part);
+    if (held !== undefined) return held.then(() => writeAll(parts.slice(index + 1), output));
+  }
+  return 0;
 }
 
 function realmOf(python: LoadedMicroPython, instance: WebAssembly.Instance): Realm {
@@ -201,6 +215,7 @@ function realmOf(python: LoadedMicroPython, instance: WebAssembly.Instance): Rea
   const memory = instance.exports.memory as WebAssembly.Memory;
   const execute = promising(exports.mp_js_do_exec as WasmFunction);
   const replByte = promising(exports.mp_js_repl_process_char as WasmFunction);
+  const startRepl = promising(exports.mp_js_repl_init as WasmFunction);
   const result = module._malloc(12);
   const bytes = () => new Uint8Array(memory.buffer);
   const decoder = new TextDecoder();
@@ -222,7 +237,7 @@ function realmOf(python: LoadedMicroPython, instance: WebAssembly.Instance): Rea
       module.stringToUTF8(code, address, length + 1);
       return execute(address, length, result);
     },
-    startRepl: () => python.replInit(),
+    startRepl: () => startRepl(),
     replByte: (byte) => replByte(byte),
   };
 }

@@ -59,7 +59,7 @@ class Pin:
     def value(self, *level):
         if not level:
             return _host.pin_read(self.id)
-        _host.pin_write(self.id, 1 if level[0] else 0)
+        _host.pin_write(self.id, 1 if level[0] else 0, 0)
 
     __call__ = value
 

@@ -4,6 +4,10 @@ import { noMetrics } from "../../../core/ports/metrics.ts";
 import { createIngest } from "../../../ingest/mod.ts";
 import { silentTrace } from "../../../core/ports/trace.ts";
 import { virtualClock } from "../../clock.ts";
+import { Partition } from "../../../core/partition.ts";
+import { openPublisher } from "../../../platform/duckdb_publisher.ts";
+import { Catalogue, type ResultCell } from "../../../platform/duckdb_reader.ts";
+import { openStore } from "../../../platform/duckdb_store.ts";
 import { foldLog } from "../../fold_run.ts";
 import { SimLog } from "../../log.ts";
 import { MemoryRows } from "../../memory_rows.ts";
@@ -27,7 +31,14 @@ export interface Pipeline {
   run(ms: number): Promise<void>;
   /** The rows of everything in the log. */
   fold(): MemoryRows;
+  /** The same through the DuckDB store, published: `ask` queries the files as anybody would. */
+  inDuckdb(look: (ask: Ask) => Promise<void>): Promise<void>;
 }
+
+type Ask = (sql: string) => Promise<readonly (readonly ResultCell[])[]>;
+
+const BATCH_RECORDS = 500;
+const ROWS_MAX = 100_000;
 
 /** Runs `test` with a pipeline of one partition, and takes the boards' power afterwards. */
 export async function withPipeline(
@@ -64,8 +75,9 @@ export async function withPipeline(
       },
       fold: () => {
         const tape = { records: log.records(0), config: defaultConfig, partitions: 1 };
-        return foldLog(tape, { batchRecords: 500 })[0]?.rows ?? new MemoryRows();
+        return foldLog(tape, { batchRecords: BATCH_RECORDS })[0]?.rows ?? new MemoryRows();
       },
+      inDuckdb: (look) => withPublished(log, scheduler.nowMs, look),
     });
     for (const board of boards) if (board.on) board.powerCut();
     await nextTurn();
@@ -87,4 +99,34 @@ function turns(): { nextTurn: () => Promise<void>; close: () => void } {
       }),
     close: () => channel.port1.close(),
   };
+}
+
+/** Folds the log into a DuckDB store in a folder of its own, publishes it and lets `look` ask. */
+async function withPublished(log: SimLog, nowMs: number, look: (ask: Ask) => Promise<void>): Promise<void> {
+  const directory = await Deno.makeTempDir({ prefix: "isotherm-boards-" });
+  try {
+    const store = await openStore({ directory, partition: 0, retentionMs: defaultConfig.retentionMs });
+    const publisher = await openPublisher(store, { mergeInline: true });
+    try {
+      const fold = new Partition(defaultConfig, 0, 1);
+      const records = log.records(0);
+      for (let from = 0; from < records.length; from += BATCH_RECORDS) {
+        const prepared = fold.prepare(records.slice(from, from + BATCH_RECORDS));
+        fold.apply(prepared, await store.lookup(prepared.needs));
+        await store.commit(fold.takeChanges(null, ""));
+      }
+      await publisher.publish(fold.openRows(), nowMs);
+    } finally {
+      await publisher.close();
+      await store.close();
+    }
+    const catalogue = await Catalogue.open(directory);
+    try {
+      await look(async (sql) => (await catalogue.query(sql, ROWS_MAX)).rows);
+    } finally {
+      catalogue.close();
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 }
