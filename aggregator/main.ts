@@ -1,12 +1,11 @@
 /** The aggregator service alone: `deno task start:aggregator`, configured by environment. */
-import { openPublisher } from "../platform/duckdb_publisher.ts";
-import { openStore } from "../platform/duckdb_store.ts";
+import { openStoredPartition } from "../platform/duckdb_partition.ts";
 import { logSettings, openLogAt } from "../platform/log_address.ts";
 import { runService, serviceSettings } from "../platform/service.ts";
-import { createLiveFeed } from "./live_feed.ts";
-import { aggregatorMetricsHelp, createAggregator, createEndpoints, defaultAggregatorConfig } from "./mod.ts";
+import { holdWorkerName } from "../platform/worker_name.ts";
+import { aggregatorMetricsHelp, defaultAggregatorConfig } from "./mod.ts";
+import { startAggregator } from "./service.ts";
 import { aggregatorSettings, judgeOf } from "./settings.ts";
-import { readiness } from "./status.ts";
 
 const SEE = "see /live, /explain, /status, /healthz, /readyz and /metrics\n";
 
@@ -18,61 +17,44 @@ await runService({
   start: async ({ settings, clock, random, trace, metrics, fail }) => {
     const replay = settings.replay || Deno.args.includes("--replay");
     const ports = { clock, random, trace, metrics };
-    const log = await openLogAt(settings.log, settings.partitions, ports, { replay });
-    const live = createLiveFeed(trace);
+    const held = settings.worker === null ? await holdWorkerName(settings.data, random) : null;
+    const worker = held?.name ?? settings.worker!;
+    const log = await openLogAt(settings.log, settings.partitions, ports, { replay, member: worker });
     const config = {
       ...defaultAggregatorConfig,
       judge: judgeOf(settings),
-      worker: settings.worker ?? `worker-${random.uint32().toString(16)}`,
+      worker,
       publishEveryMs: settings.publishEveryMs,
       replay,
       acceptGap: settings.acceptGap || Deno.args.includes("--accept-gap"),
     };
-    const aggregator = createAggregator({
-      reader: log.reader,
-      writer: log.writer,
-      clock,
-      trace,
-      metrics,
-      live,
-      openPartition: async (partition) => {
-        const { retentionMs } = config.judge;
-        const earliestOffset = async () => (await log.reader.range(partition)).earliest;
-        const store = await openStore({
+    const running = startAggregator({
+      ...{ log, ...ports },
+      openPartition: (partition) =>
+        openStoredPartition({
           directory: settings.publish ?? settings.data,
           privateDirectory: settings.data,
           partition,
-          retentionMs,
-          earliestOffset,
+          retentionMs: config.judge.retentionMs,
+          earliestOffset: async () => (await log.reader.range(partition)).earliest,
           trace,
-        });
-        return { store, publisher: await openPublisher(store) };
-      },
+        }),
     }, config);
-    const endpoints = createEndpoints({
-      aggregator,
-      feed: live,
-      clock,
-      metrics,
-      instance: random.uint32().toString(16),
-      partitions: log.reader.partitions,
-    }, config);
-    const end = new AbortController();
-    const done = aggregator.run(end.signal);
-    done.catch(fail);
+    running.done.catch(fail);
+    const { endpoints } = running;
     return {
       handler: (request) => endpoints.handle(request) ?? new Response(SEE, { status: 404 }),
       listen: { hostname: settings.host, port: settings.port },
       gauge: () => endpoints.gauge(),
       closing: () => endpoints.close(),
-      ready: () => readiness(aggregator.status()),
+      ready: () => running.ready(),
       banner: ({ url }) => [
         `aggregator writes rows to ${settings.data}; what it does at ${url}/status, metrics at ${url}/metrics`,
       ],
       stop: async () => {
-        end.abort();
-        await done.catch(() => {}); // what it failed with was told already
+        await running.stop();
         await log.close();
+        held?.release();
       },
     };
   },

@@ -104,7 +104,9 @@ export const aggregatorSettings = {
     range: "1 to 64 of a-z, A-Z, 0-9, - and _",
     pattern: /^[A-Za-z0-9_-]{1,64}$/,
     fallback: null,
-    consequence: "Names this worker in its owner records; unset, a name is drawn.",
+    consequence:
+      "Names this worker in owner records and in Kafka's group; no two at a time may have one name. Unset, a name is " +
+      "drawn and kept in ISOTHERM_DATA.",
   }),
   publishEveryMs: integerSetting({
     env: "ISOTHERM_PUBLISH_EVERY_MS",

@@ -2,15 +2,9 @@
  * The whole pipeline in one process: log, ingest and aggregator joined with the real world, as their `main.ts` files join
  * them one by one, and simulated boards that talk to ingest over real HTTP.
  */
-import {
-  aggregatorMetricsHelp,
-  createAggregator,
-  createEndpoints,
-  defaultAggregatorConfig,
-} from "../aggregator/mod.ts";
-import { createLiveFeed } from "../aggregator/live_feed.ts";
+import { aggregatorMetricsHelp, defaultAggregatorConfig } from "../aggregator/mod.ts";
+import { startAggregator } from "../aggregator/service.ts";
 import { judgeOf, judgeSettings } from "../aggregator/settings.ts";
-import { readiness } from "../aggregator/status.ts";
 import { readSettings } from "../core/settings.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Random } from "../core/ports/random.ts";
@@ -18,13 +12,13 @@ import type { Changes, Store } from "../core/ports/store.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { createKeyRing, settingKey } from "../ingest/key_ring.ts";
 import { createIngest, ingestMetricsHelp } from "../ingest/mod.ts";
-import { openPublisher } from "../platform/duckdb_publisher.ts";
-import { openStore } from "../platform/duckdb_store.ts";
+import { openStoredPartition } from "../platform/duckdb_partition.ts";
 import { keyHashing, newKey } from "../platform/keys.ts";
 import { embeddedLogFile, openLogAt } from "../platform/log_address.ts";
 import { metricsRegistry } from "../platform/metrics.ts";
 import { lanAddress, withOperations } from "../platform/service.ts";
 import { serveHttp } from "../platform/service_http.ts";
+import { holdWorkerName } from "../platform/worker_name.ts";
 import { Bench } from "../sim/board/bench.ts";
 import { bannerLines } from "./banner.ts";
 import { boardsSeed, startBoards } from "./boards.ts";
@@ -84,47 +78,30 @@ async function start(
   const data = await Deno.realPath(options.data);
   const isNew = !await exists(`${data}/${embeddedLogFile}`) && !await exists(`${data}/published`);
 
-  const log = await openLogAt(options.log ?? `embedded:${data}`, partitions, shared);
+  const worker = await holdWorkerName(data, random);
+  defer(() => Promise.resolve(worker.release()));
+  const log = await openLogAt(options.log ?? `embedded:${data}`, partitions, shared, { member: worker.name });
   defer(() => log.close());
 
-  const live = createLiveFeed(trace);
   const read = readSettings(judgeSettings, (name) => Deno.env.get(name));
   if (read.kind === "problems") throw new Error(read.problems.join("\n"));
   const judge = judgeOf(read.values);
-  const aggregatorConfig = { ...defaultAggregatorConfig, judge, worker: `dev ${Deno.pid}`, publishEveryMs };
-  const aggregator = createAggregator({
-    reader: log.reader,
-    writer: log.writer,
-    clock,
-    trace,
-    metrics,
-    live,
+  const running = startAggregator({
+    ...{ log, ...shared },
     openPartition: async (partition) => {
-      const store = await openStore({
+      const opened = await openStoredPartition({
         directory: data,
         partition,
         retentionMs: judge.retentionMs,
         earliestOffset: async () => (await log.reader.range(partition)).earliest,
         trace,
       });
-      const publisher = await openPublisher(store);
-      return { store: watched(store, ports.committed, () => publisher.close()), publisher };
+      return { ...opened, store: watched(opened.store, ports.committed) };
     },
-  }, aggregatorConfig);
-  const endpoints = createEndpoints({
-    aggregator,
-    feed: live,
-    clock,
-    metrics,
-    instance: random.uint32().toString(16),
-    partitions: log.reader.partitions,
-  }, aggregatorConfig);
-  const stopAggregator = new AbortController();
-  const aggregating = aggregator.run(stopAggregator.signal).catch((error: Error) => ports.failed(error));
-  defer(async () => {
-    stopAggregator.abort();
-    await aggregating;
-  });
+  }, { ...defaultAggregatorConfig, judge, worker: worker.name, publishEveryMs });
+  running.done.catch(ports.failed);
+  defer(() => running.stop());
+  const { endpoints } = running;
 
   const key = options.lan ? await keyOf(data, random) : null;
   const ingest = createIngest({
@@ -137,7 +114,7 @@ async function start(
       // What is in the rows is shown to this machine only; `--lan` opens the doors for readings.
       handler: (request, client) =>
         (isLoopback(client.address) ? endpoints.handle(request) : null) ?? ingest.handler(request),
-      ready: () => ingest.ready() ?? readiness(aggregator.status()),
+      ready: () => ingest.ready() ?? running.ready(),
       metrics,
       gauge: () => endpoints.gauge(),
     }),
@@ -201,8 +178,8 @@ function taskCommand(): string {
     : "deno task";
 }
 
-/** A store that tells what it has made durable, and releases its publisher first. */
-function watched(store: Store, committed: (changes: Changes) => void, release: () => Promise<void>): Store {
+/** A store that tells what it has made durable. */
+function watched(store: Store, committed: (changes: Changes) => void): Store {
   return {
     partition: store.partition,
     load: (openFrom) => store.load(openFrom),
@@ -211,10 +188,7 @@ function watched(store: Store, committed: (changes: Changes) => void, release: (
       await store.commit(changes);
       committed(changes);
     },
-    async close() {
-      await release();
-      await store.close();
-    },
+    close: () => store.close(),
   };
 }
 

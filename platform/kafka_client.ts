@@ -10,7 +10,7 @@
  */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
-import { Kafka, logLevel } from "kafkajs";
+import { Kafka, type KafkaConfig, logLevel } from "kafkajs";
 import "./kafkajs_timers.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { LogRefused, LogUnavailable } from "../core/ports/log.ts";
@@ -32,11 +32,13 @@ export const RETRY_AFTER_MS = 1_000;
 
 export class KafkaClient {
   readonly kafka: Kafka;
+  /** What {@link kafka} was made with. */
+  readonly options: KafkaConfig;
   readonly #sockets = new Set<Socket>();
   #isCut = false;
 
   constructor(place: KafkaPlace, clientId: string, trace: Trace) {
-    this.kafka = new Kafka({
+    this.options = {
       clientId,
       brokers: [...place.brokers],
       connectionTimeout: CONNECT_MS,
@@ -46,7 +48,8 @@ export class KafkaClient {
       logLevel: logLevel.WARN,
       logCreator: () => ({ namespace, log: { message } }) =>
         trace.emit("debug", "log.kafkajs", { namespace, message: String(message) }),
-    });
+    };
+    this.kafka = new Kafka(this.options);
   }
 
   /** Ends every connection at once and for ever. */

@@ -22,7 +22,9 @@ export interface KafkaLogOptions extends KafkaPlace {
   readonly retentionMs?: number;
   /** Consumer group (default "isotherm"): readers of one group share the partitions. */
   readonly group?: string;
-  /** After so long without a word, a reader's partitions go to others (default 10 s; the broker sets a least value). */
+  /** Name of this reader, one that no other living one has: then the group doesn't wait for a dead one of this name. */
+  readonly member?: string;
+  /** After so long without a word, a reader's partitions go to others (default 5 s, or 6 s if the broker wants that). */
   readonly sessionMs?: number;
   /** Bytes that may wait to be sent (default 32 MiB). */
   readonly queueBytesMax?: number;
@@ -64,9 +66,10 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   });
   const reader = new KafkaReader({
     ...common,
-    clientId: "isotherm-reader",
+    clientId: options.member === undefined ? "isotherm-reader" : `isotherm-reader-${options.member}`,
+    isSoleMember: options.member !== undefined,
     groupId: options.group ?? "isotherm",
-    sessionMs: options.sessionMs ?? 10_000,
+    sessionMs: options.sessionMs ?? 5_000,
   });
   await writer.start();
   return {

@@ -33,12 +33,18 @@ import {
 } from "../core/ports/log.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { KafkaClient, kafkaFailure, kafkaRetry, nameOf, RETRY_AFTER_MS, within } from "./kafka_client.ts";
+import { dismissFormer, membersOf } from "./kafka_group.ts";
 import { checkPartitions, settleTopic, type TopicNeeds } from "./kafka_topic.ts";
 
 export interface KafkaReaderOptions extends Omit<TopicNeeds, "mustExist"> {
   readonly clientId: string;
+  /** `clientId` is that of one living process at most, so that members who have it when this one joins are dead. */
+  readonly isSoleMember: boolean;
   readonly groupId: string;
-  /** How long the group waits for a member that went silent before its partitions go to others. */
+  /**
+   * How long the group waits for a member that went silent before its partitions go to others. Where the broker takes
+   * nothing below 6 s, it becomes that.
+   */
   readonly sessionMs: number;
   readonly clock: Clock;
   readonly trace: Trace;
@@ -51,6 +57,8 @@ const BUFFER_BYTES_MAX = 4_000_000;
 /** The longest that a broker holds a fetch without records, and that a paused loop sleeps. */
 const FETCH_WAIT_MS = 100;
 const REBALANCE_MS = 20_000;
+/** The shortest session that a broker of default settings takes (`group.min.session.timeout.ms`). */
+const SESSION_MS_STOCK = 6_000;
 /** Without a record for so long, the partition's range is looked at. */
 const LOOK_MS = 2_000;
 /** A look at the range that takes longer counts as a log that is away. */
@@ -106,6 +114,7 @@ export class KafkaReader implements LogReader {
   /** Calls to the caller, one after the other. */
   #telling: Promise<void> = Promise.resolve();
   #everUp = false;
+  #sessionMs: number;
   #isClosed = false;
   readonly #end = new AbortController();
   readonly #hints = new Map<number, number>();
@@ -115,6 +124,7 @@ export class KafkaReader implements LogReader {
   constructor(options: KafkaReaderOptions) {
     this.partitions = options.partitions;
     this.#options = options;
+    this.#sessionMs = options.sessionMs;
     this.#clock = options.clock;
     this.#trace = options.trace;
     this.#failure = new LogUnavailable(`${nameOf(options)} is not connected yet`, RETRY_AFTER_MS);
@@ -178,6 +188,9 @@ export class KafkaReader implements LogReader {
       void this.#commitHints();
     });
   }
+
+  /** The broker removes by age alone. */
+  settled(): void {}
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -349,13 +362,18 @@ export class KafkaReader implements LogReader {
       }
       client.cut();
       if (signal.aborted) break;
+      if (this.#sessionMs < SESSION_MS_STOCK && isSessionRefused(reason)) {
+        this.#sessionMs = SESSION_MS_STOCK;
+        continue;
+      }
       this.#fail(kafkaFailure(reason, "read", this.#options));
       if (!(this.#failure instanceof LogRefused)) await this.#clock.sleep(RECONNECT_MS, signal);
     }
   }
 
   async #connect(client: KafkaClient): Promise<Session> {
-    const { topic, groupId, sessionMs } = this.#options;
+    const { topic, groupId, clientId } = this.#options;
+    const sessionMs = this.#sessionMs;
     const { promise: ended, resolve: end } = Promise.withResolvers<unknown>();
     const admin = client.kafka.admin({ retry: { retries: 1 } });
     await admin.connect();
@@ -376,12 +394,17 @@ export class KafkaReader implements LogReader {
       this.#joined(session, payload.memberAssignment[topic] ?? []);
     });
     consumer.on(consumer.events.REBALANCING, () => this.#revokeAll());
+    const former = this.#options.isSoleMember ? await membersOf(admin, { groupId, clientId }) : [];
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     const session: Session = { client, admin, consumer, ended };
     const eachBatch = (payload: EachBatchPayload) => Promise.resolve(this.#onBatch(payload));
     const running = consumer.run({ autoCommit: false, partitionsConsumedConcurrently: 4, eachBatch });
     running.catch(end);
+    const parts = { client, admin, clock: this.#clock, trace: this.#trace, signal: this.#end.signal };
+    dismissFormer(parts, { groupId, clientId }, former).catch((error) => {
+      this.#trace.emit("warn", "log.former_stays", { message: String(error) });
+    });
     return session;
   }
 
@@ -480,6 +503,13 @@ export class KafkaReader implements LogReader {
     void session?.consumer.stop().catch(() => {});
   }
 }
+
+/** Whether the broker takes no session as short as the one that was asked for. */
+const isSessionRefused = (error: unknown) =>
+  error instanceof Error &&
+  [error, error.cause].some((each) =>
+    (each as { type?: unknown } | undefined)?.type === "INVALID_SESSION_TIMEOUT"
+  );
 
 /** What a range says of an offset, null when it is one of the log's. */
 function outcomeAt(

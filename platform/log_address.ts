@@ -53,7 +53,7 @@ export interface KafkaAddress {
   readonly topic: string;
   /** `group=NAME`: workers of one group share the partitions (default "isotherm"). */
   readonly group?: string;
-  /** `session_ms=N`: a worker that is silent for so long loses its partitions (default 10,000). */
+  /** `session_ms=N`: a worker that is silent for so long loses its partitions (default 5,000). */
   readonly sessionMs?: number;
   /** `replicas=N` of a topic that is created (default 1). */
   readonly replicas?: number;
@@ -80,13 +80,13 @@ export function parseKafkaAddress(address: string): KafkaAddress | null {
 
 /**
  * Opens the log at an address that {@link logSettings} let through; with `replay`, as a recorded one that nothing is
- * appended to. Rejects with `LogRefused` or `LogUnavailable`.
+ * appended to. `member` names a reader of a group, see {@link WorkerName}. Rejects with `LogRefused` or `LogUnavailable`.
  */
 export async function openLogAt(
   address: string,
   partitions: number,
   ports: LogPorts,
-  { replay = false }: { readonly replay?: boolean } = {},
+  { replay = false, member }: { readonly replay?: boolean; readonly member?: string } = {},
 ): Promise<Log> {
   const embedded = EMBEDDED.exec(address);
   if (embedded !== null) {
@@ -95,5 +95,11 @@ export async function openLogAt(
   const kafka = parseKafkaAddress(address);
   if (kafka === null) throw new Error(`${address} is no address of a log: use ${logSettings.log.range}`);
   const { openKafkaLog } = await import("./kafka_log.ts");
-  return await openKafkaLog({ ...kafka, partitions, replay, ...ports });
+  return await openKafkaLog({
+    ...kafka,
+    partitions,
+    replay,
+    ...ports,
+    ...member === undefined ? {} : { member },
+  });
 }

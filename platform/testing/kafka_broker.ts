@@ -14,6 +14,8 @@ export interface BrokerOptions {
   readonly folder?: string;
   /** Port on 127.0.0.1; a free one by default. */
   readonly port?: number;
+  /** Settings that replace or follow our own. */
+  readonly settings?: Readonly<Record<string, string>>;
   /** All of `server.properties` in place of our own; `port` says where it listens for clients then. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -173,7 +175,7 @@ group.min.session.timeout.ms=500
 broker.session.timeout.ms=1000
 broker.heartbeat.interval.ms=200
 auto.create.topics.enable=false
-`,
+${Object.entries(options.settings ?? {}).map(([name, value]) => `${name}=${value}\n`).join("")}`,
   );
   return port;
 }
