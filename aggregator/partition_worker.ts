@@ -512,6 +512,7 @@ export class PartitionWorker {
       if (mine !== undefined) {
         const { nextOffset } = mine;
         this.#published = { nextOffset, generation: manifest.generation, atMs: manifest.publishedMs };
+        this.ports.reader.settled(this.partition, nextOffset);
       }
       this.#publishProblem = null;
       metrics.observe("isotherm_publish_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);

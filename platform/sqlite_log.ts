@@ -348,6 +348,7 @@ class OpenSqliteLog implements SqliteLog {
       range: (partition) => this.#guarded(() => this.#range(partition)),
       read: (partition, offset, limits) => this.#read(partition, offset, limits),
       hint: () => {},
+      settled: () => {},
       close: () => this.#closeReader(),
     };
   }

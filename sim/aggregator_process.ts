@@ -136,6 +136,7 @@ class Life {
         range: (partition) => this.#call(() => reader.range(partition)),
         read: (partition, offset, limits) => this.#call(() => reader.read(partition, offset, limits)),
         hint: (partition, nextOffset) => reader.hint(partition, nextOffset),
+        settled: (partition, nextOffset) => reader.settled(partition, nextOffset),
         close: () => reader.close(),
       },
       writer: {

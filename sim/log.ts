@@ -515,6 +515,8 @@ class SimReader implements LogReader {
 
   hint(): void {}
 
+  settled(): void {}
+
   close(): Promise<void> {
     this.kill();
     return Promise.resolve();

@@ -1,8 +1,9 @@
 /**
  * The record log: partitions of records in offset order, each stamped by the log with its append time.
  *
- * Implementations: `platform/sqlite_log.ts` (embedded), `platform/kafka_log.ts`, `sim/log.ts` (with faults), all under
- * the contract suite `core/testing/log_contract.ts`. What the records mean is no business of the log's.
+ * Implementations: `platform/sqlite_log.ts` (embedded), `platform/kafka_log.ts`, `platform/redis_log.ts`, `sim/log.ts`
+ * (with faults), all under the contract suite `core/testing/log_contract.ts`. What the records mean is no business of the
+ * log's.
  */
 import { assert } from "../assert.ts";
 import { limits } from "../limits.ts";
@@ -113,6 +114,11 @@ export interface LogReader {
   read(partition: number, offset: number, limits: ReadLimits): Promise<ReadOutcome>;
   /** A hint for the outside how far we are (a group's committed offset); never read back. May be ignored. */
   hint(partition: number, nextOffset: number): void;
+  /**
+   * What lies below `nextOffset` is in rows that are published, so that no worker will ask for it again: a log that
+   * removes old records only when nobody needs them may remove it. May be ignored; never rejects.
+   */
+  settled(partition: number, nextOffset: number): void;
   /** Leaves and releases everything; bounded, never hangs. */
   close(): Promise<void>;
 }
