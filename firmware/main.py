@@ -64,7 +64,7 @@ def name_of_chip():
 
 def set_rtc(unix_ms):
     """Sets the chip's clock: TLS checks the dates of certificates by it."""
-    year, month, day, hour, minute, second, weekday, _ = time.gmtime(unix_ms // 1000 - UNIX_2000)
+    year, month, day, hour, minute, second, weekday = time.gmtime(unix_ms // 1000 - UNIX_2000)[:7]
     machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
 
@@ -128,7 +128,7 @@ async def run(settings):
 
 
 def main():
-    settings, problems = settings_file.load("/settings.json")
+    settings, problems = settings_file.load("/settings.json", "/settings.wokwi.json")
     for problem in problems:
         say("settings", ("problem", problem))
     if problems:

@@ -90,13 +90,25 @@ def check(given):
     return settings, problems
 
 
-def load(path):
-    """Returns (settings, problems) of the file."""
+def _read(path):
+    """The text of a file, or None if there is none."""
     try:
         with open(path) as file:
-            given = json.loads(file.read())
+            return file.read()
     except OSError:
+        return None
+
+
+def load(path, instead=None):
+    """Returns (settings, problems) of the file; if there is none, of the file instead, which only a Wokwi project has."""
+    text = _read(path)
+    if text is None and instead:
+        text = _read(instead)
+        path = path if text is None else instead
+    if text is None:
         return check({})[0], ["%s is missing: copy settings.example.json and fill it in" % path]
+    try:
+        given = json.loads(text)
     except ValueError:
         return check({})[0], ["%s is not JSON: look for a missing comma or quote" % path]
     if not isinstance(given, dict):
