@@ -1,5 +1,5 @@
 /**
- * How fast a log takes and gives records: `deno run --allow-all bench/log.ts [kafka://host:port]`, the embedded log in a
+ * How fast a log takes and gives records: `deno run --allow-all bench/log.ts [kafka://… or redis://…]`, the embedded log in a
  * temporary folder by default. Records are batches of one reading, about 200 bytes with their headers, in 4 partitions.
  */
 import { noMetrics } from "../core/ports/metrics.ts";

@@ -141,12 +141,17 @@ export function readSettings<S extends SettingTable>(
     const parsed = setting.parse(text);
     if ("value" in parsed) values[name] = parsed.value;
     else {problems.push(
-        `${setting.env} ${setting.secret ? "" : `is ${JSON.stringify(text)}, `}${parsed.problem}`,
+        `${setting.env} ${
+          setting.secret ? "" : `is ${JSON.stringify(withoutPassword(text))}, `
+        }${parsed.problem}`,
       );}
   }
   if (problems.length > 0) return { kind: "problems", problems };
   return { kind: "ok", values: values as SettingValues<S> };
 }
+
+/** An address without the password in it: `redis://user:…@host`. */
+const withoutPassword = (text: string) => text.replace(/(:\/\/[^\s/@]*:)[^\s@]*@/, "$1…@");
 
 /** The table as Markdown, for the README. */
 export function settingsMarkdown(table: SettingTable): string {

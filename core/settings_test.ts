@@ -52,6 +52,10 @@ Deno.test("every wrong setting is reported at once, a secret without its value",
       "X_KEY must be 8 or more letters",
     ],
   });
+  assert.deepEqual(read({ X_LEVEL: "redis://me:secret@host" }), {
+    kind: "problems",
+    problems: ['X_LEVEL is "redis://me:…@host", must be one of info, debug'],
+  });
   for (const port of ["0", "1.5", "1e0", "0x5", "five"]) {
     assert.equal(read({ X_PORT: port }).kind, "problems");
   }

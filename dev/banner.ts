@@ -1,4 +1,5 @@
 /** The first lines of `deno task dev`: what runs, where, and what to try. */
+import { shownAddress } from "../platform/log_address.ts";
 import { defaults, type DevOptions } from "./options.ts";
 import { durationText } from "./terminal.ts";
 
@@ -23,7 +24,7 @@ export function bannerLines(started: Started): string[] {
   const folder = options.data === defaults.data ? "" : `--data ${quoted(options.data)} `;
   const header = key === null ? "" : ` -H 'authorization: Bearer ${key}'`;
   const lines = [
-    `  log         ${options.log ?? `embedded: ${data}/log.sqlite`}`,
+    `  log         ${options.log === null ? `embedded: ${data}/log.sqlite` : shownAddress(options.log)}`,
     `  ingest      ${url}/v1/readings`,
     `  dashboard   ${started.dashboardUrl}`,
     "  aggregator  in this process: windows of 1 min, 1 h and 1 day",

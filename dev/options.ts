@@ -1,6 +1,6 @@
 /** The command line of `deno task dev`. */
 import { parseArgs } from "node:util";
-import { logSettings } from "../platform/log_address.ts";
+import { logSettings, shownAddress } from "../platform/log_address.ts";
 
 export interface DevOptions {
   /** Simulated boards. */
@@ -43,7 +43,8 @@ export const devHelp =
   --data DIR        where everything is kept (default ${defaults.data})
   --port P          port of ingest, 0 takes a free one (default ${defaults.port})
   --lan             take readings from the local network, with a key that is printed; else only from this machine
-  --log URL         kafka://host:port[,host:port][/topic] in place of the embedded log
+  --log URL         kafka://host:port[,host:port][/topic] or redis://[user:password@]host:port[/name] in place of
+                    the embedded log
   --for TIME        stop after that time, for instance 30s
 
 A time is a number and s, m, h or d. Ctrl-C stops; the next start goes on where this one stopped.`;
@@ -94,7 +95,9 @@ export function parseDevOptions(args: readonly string[]): ParsedOptions {
   if (noBoard && values.devices !== undefined) problems.push("--no-board and --devices exclude each other");
   const log = values.log ?? null;
   if (log !== null && "problem" in logSettings.log.parse(log)) {
-    problems.push(`--log is ${JSON.stringify(log)}: use kafka://host:port`);
+    problems.push(
+      `--log is ${JSON.stringify(shownAddress(log))}: use kafka://host:port or redis://host:port`,
+    );
   }
   if (values.data === "") problems.push("--data is empty: name a folder");
   const options: DevOptions = {

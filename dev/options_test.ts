@@ -44,7 +44,7 @@ Deno.test("every problem is told at once", () => {
   deepEqual(
     problems("--devices", "101", "--history", "24", "--port", "65536", "--for", "367d", "--log", "redis:x"),
     [
-      '--log is "redis:x": use kafka://host:port',
+      '--log is "redis:x": use kafka://host:port or redis://host:port',
       '--devices is "101": use a whole number from 0 to 100',
       '--history is "24": use a number and s, m, h or d, at most 31d',
       '--port is "65536": use a whole number from 0 to 65535',

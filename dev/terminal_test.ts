@@ -173,6 +173,12 @@ Ctrl-C stops it; the next start goes on from here. Times below are UTC.
   );
 });
 
+Deno.test("the banner shows an address without its password", () => {
+  const text = started(["--log", "redis://:secret@a:6379/house"]);
+  equal(text.includes("log         redis://:…@a:6379/house\n"), true, text);
+  equal(text.includes("secret"), false);
+});
+
 Deno.test("the banner follows the options", () => {
   const text = started(
     ["--data", "my house", "--for", "30s", "--log", "kafka://a:9092", "--lan", "--no-board"],

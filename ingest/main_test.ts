@@ -46,7 +46,7 @@ Deno.test("wrong settings are all reported at once and nothing starts", async ()
   assert.deepEqual(stderr.trim().split("\n"), [
     'ingest: ISOTHERM_PORT is "65536", must be an integer from 0 to 65535 (port)',
     "ingest: ISOTHERM_KEY must be 16 to 256 printable characters without blanks",
-    'ingest: ISOTHERM_LOG is "carrier pigeon", must be embedded:DIR or kafka://host:port[,host:port][/topic]',
+    'ingest: ISOTHERM_LOG is "carrier pigeon", must be embedded:DIR, kafka://host:port[,host:port][/topic] or redis://[user:password@]host:port[/name]',
     'ingest: ISOTHERM_TRACE is "loud", must be one of info, debug, warn, error',
     "ingest: not started; --help lists the settings",
   ]);

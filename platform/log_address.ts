@@ -15,17 +15,23 @@ const KAFKA = new RegExp(
   `^kafka://(${HOST}(?:,${HOST})*)(?:/([A-Za-z0-9._-]{1,249}))?/?(?:\\?((?:${OPTION})(?:&(?:${OPTION}))*))?$`,
 );
 
+const REDIS_OPTION = String.raw`group=[A-Za-z0-9._-]{1,100}|session_ms=\d{3,7}|retention_ms=(?:-1|\d{1,15})`;
+const REDIS = new RegExp(
+  `^redis://(?:([^:@/\\s]*):([^@/\\s]+)@)?(${HOST})(?:/([A-Za-z0-9._-]{1,100}))?/?` +
+    `(?:\\?((?:${REDIS_OPTION})(?:&(?:${REDIS_OPTION}))*))?$`,
+);
+
 /** File of an embedded log in its folder. */
 export const embeddedLogFile = "log.sqlite";
-/** Topic where the address names none. */
+/** Topic, or name on Redis, where the address names none. */
 export const defaultTopic = "readings";
 
 export const logSettings = {
   log: textSetting({
     env: "ISOTHERM_LOG",
     unit: "address",
-    range: "embedded:DIR or kafka://host:port[,host:port][/topic]",
-    pattern: new RegExp(`${EMBEDDED.source}|${KAFKA.source}`),
+    range: "embedded:DIR, kafka://host:port[,host:port][/topic] or redis://[user:password@]host:port[/name]",
+    pattern: new RegExp(`${EMBEDDED.source}|${KAFKA.source}|${REDIS.source}`),
     fallback: "embedded:data",
     consequence: "Where records are kept; the README's table says what each survives.",
   }),
@@ -78,6 +84,50 @@ export function parseKafkaAddress(address: string): KafkaAddress | null {
   };
 }
 
+/** What an address of Redis says. */
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly username?: string;
+  readonly password?: string;
+  readonly name: string;
+  /** `group=NAME`: workers of one group share the partitions (default "isotherm"). */
+  readonly group?: string;
+  /** `session_ms=N`: a worker that is silent for so long loses its partitions (default 5,000). */
+  readonly sessionMs?: number;
+  /** `retention_ms=N`: older records are removed once their rows are published, −1 never (default −1). */
+  readonly retentionMs?: number;
+}
+
+/**
+ * Reads `redis://[user:password@]host:port[/name][?group=NAME&session_ms=N&retention_ms=N]`, user and password
+ * percent-encoded, the user maybe empty; null otherwise.
+ */
+export function parseRedisAddress(address: string): RedisAddress | null {
+  const match = REDIS.exec(address);
+  if (match === null) return null;
+  const [, username = "", password, place = "", name = defaultTopic, optionText = ""] = match;
+  const colon = place.lastIndexOf(":");
+  const options = new URLSearchParams(optionText);
+  const number = (option: string, field: string) =>
+    options.has(option) ? { [field]: Number(options.get(option)) } : {};
+  return {
+    host: place.slice(0, colon).replace(/^\[|\]$/g, ""),
+    port: Number(place.slice(colon + 1)),
+    name,
+    ...username === "" ? {} : { username: decodeURIComponent(username) },
+    ...password === undefined ? {} : { password: decodeURIComponent(password) },
+    ...options.has("group") ? { group: options.get("group")! } : {},
+    ...number("session_ms", "sessionMs"),
+    ...number("retention_ms", "retentionMs"),
+  };
+}
+
+/** An address as it may be shown: without its password. */
+export function shownAddress(address: string): string {
+  return address.replace(/^(redis:\/\/[^:@/\s]*):[^@/\s]+@/, "$1:…@");
+}
+
 /**
  * Opens the log at an address that {@link logSettings} let through; with `replay`, as a recorded one that nothing is
  * appended to. `member` names a reader of a group, see {@link WorkerName}. Rejects with `LogRefused` or `LogUnavailable`.
@@ -91,6 +141,17 @@ export async function openLogAt(
   const embedded = EMBEDDED.exec(address);
   if (embedded !== null) {
     return await openSqliteLog({ path: `${embedded[1]}/${embeddedLogFile}`, partitions, ...ports });
+  }
+  const redis = parseRedisAddress(address);
+  if (redis !== null) {
+    const { openRedisLog } = await import("./redis_log.ts");
+    return await openRedisLog({
+      ...redis,
+      partitions,
+      replay,
+      ...ports,
+      ...member === undefined ? {} : { member },
+    });
   }
   const kafka = parseKafkaAddress(address);
   if (kafka === null) throw new Error(`${address} is no address of a log: use ${logSettings.log.range}`);
