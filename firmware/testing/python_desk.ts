@@ -19,7 +19,7 @@ export class PythonDesk {
       nowMs: () => 0,
       ticksMs: () => 0,
       random: seededRandom("python desk"),
-      output: (bytes) => printed.push(bytes),
+      output: (bytes) => void printed.push(bytes),
     });
     for (const [name, content] of firmware) realm.files.writeFile(`/${name}`, content);
     // This build has no sockets; a module may be imported all the same, as long as it opens none.
