@@ -32,15 +32,15 @@ const DEVICE = 1, BOOT = 2, EVERY = 4, SYNCED = 8, PENDING = 16, PREVIOUS = 32, 
 const SEQ = 1 << 8, TS = 1 << 9, TEMPERATURE = 1 << 10, HUMIDITY = 1 << 11, FAULT = 1 << 12, FLAG = 1 << 13;
 const OF_READING = SEQ | TS | TEMPERATURE | HUMIDITY | FAULT | FLAG;
 
-/** JSON of reading `index` of a record's value. */
-type RawReading = (value: Uint8Array, index: number) => string;
+/** Looks at a record's value again; gives the JSON of its reading `index`. */
+type RawReadings = (value: Uint8Array) => (index: number) => string;
 
 /** Decodes a record's value, or null if it has to be looked at more closely. */
-export function scanBatch(value: Uint8Array, rawReading: RawReading): Batch | null {
+export function scanBatch(value: Uint8Array, rawReadings: RawReadings): Batch | null {
   bytes = value;
   at = 0;
   try {
-    return batch(rawReading);
+    return batch(rawReadings);
   } catch (error) {
     if (error !== GIVE_UP) throw error;
     return null;
@@ -53,7 +53,9 @@ export function scanBatch(value: Uint8Array, rawReading: RawReading): Batch | nu
 class ScannedBatch implements Batch {
   readonly lost = NO_SPANS;
   readonly #value: Uint8Array;
-  readonly #raw: RawReading;
+  readonly #look: RawReadings;
+  /** Looked at once: a record of thousands of readings that are all quarantined would else be decoded for each. */
+  #raw: ((index: number) => string) | null = null;
 
   constructor(
     readonly device: string,
@@ -64,18 +66,19 @@ class ScannedBatch implements Batch {
     readonly previous: Batch["previous"],
     readonly readings: readonly Reading[],
     value: Uint8Array,
-    raw: RawReading,
+    look: RawReadings,
   ) {
     this.#value = value;
-    this.#raw = raw;
+    this.#look = look;
   }
 
   rawReading(index: number): string {
-    return this.#raw(this.#value, index);
+    this.#raw ??= this.#look(this.#value);
+    return this.#raw(index);
   }
 }
 
-function batch(raw: RawReading): Batch {
+function batch(look: RawReadings): Batch {
   let device = "",
     boot: number | null = null,
     everyMs: number | null = null,
@@ -107,7 +110,7 @@ function batch(raw: RawReading): Batch {
   if (everyMs !== null && everyMs < limits.everyMsMin) throw GIVE_UP;
   if (readings === null ? single === null : single !== null) throw GIVE_UP;
   readings ??= [checked(single!)];
-  return new ScannedBatch(device, boot, everyMs, synced, pendingSinceMs, previous, readings, bytes, raw);
+  return new ScannedBatch(device, boot, everyMs, synced, pendingSinceMs, previous, readings, bytes, look);
 }
 
 /** A reading while it is read. */

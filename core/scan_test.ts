@@ -3,7 +3,7 @@ import { type Batch, decodeBatchClosely } from "./schema.ts";
 import { scanBatch } from "./scan.ts";
 
 const encoder = new TextEncoder();
-const scan = (text: string) => scanBatch(encoder.encode(text), () => "");
+const scan = (text: string) => scanBatch(encoder.encode(text), () => () => "");
 const fieldsOf = (batch: Batch | null) => {
   if (batch === null) return null;
   const { rawReading: _, ...fields } = batch;
@@ -30,6 +30,20 @@ Deno.test("the scanner takes what boards send, without falling back", () => {
     `"lost":[],"readings":[{"seq":41,"ts":1763950000123,"temperature_c":21.4,"humidity_pct":48.2}]}`,
   ];
   for (const text of usual) assert.notEqual(scan(text), null, text);
+});
+
+Deno.test("a record is looked at once more for its raw readings, however many are asked for", () => {
+  let looks = 0;
+  const batch = scanBatch(
+    encoder.encode('{"device":"d","readings":[{"temperature_c":1},{"temperature_c":2},{"temperature_c":3}]}'),
+    () => {
+      looks++;
+      return (index) => `raw ${index}`;
+    },
+  );
+  assert.equal(looks, 0);
+  assert.deepEqual([0, 1, 2].map((index) => batch?.rawReading(index)), ["raw 0", "raw 1", "raw 2"]);
+  assert.equal(looks, 1);
 });
 
 Deno.test("the scanner rounds decimal text half away from zero", () => {

@@ -65,13 +65,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Decodes a record's value: by the scanner if it is of the usual kind, else with a close look. */
 export function decodeBatch(value: Uint8Array): Decoded {
-  const batch = scanBatch(value, rawReadingOf);
+  const batch = scanBatch(value, rawReadingsOf);
   return batch === null ? decodeBatchClosely(value) : { kind: "batch", batch };
 }
 
-function rawReadingOf(value: Uint8Array, index: number): string {
+function rawReadingsOf(value: Uint8Array): (index: number) => string {
   const decoded = decodeBatchClosely(value);
-  return decoded.kind === "batch" ? decoded.batch.rawReading(index) : "";
+  return (index) => decoded.kind === "batch" ? decoded.batch.rawReading(index) : "";
 }
 
 /** Decodes a record's value without the scanner. */
