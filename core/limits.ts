@@ -53,6 +53,8 @@ export const limits = {
   retentionMs: 30 * DAY_MS,
   /** Quarantined readings kept with their raw text, per device and UTC day of append time; more are counted only. */
   quarantinedPerDayMax: 1_000,
+  /** Alerts of a partition whose delivery is kept track of, the newest; what older ones still wait for is given up. */
+  alertsRememberedMax: 500,
   /** Characters of raw text kept of one quarantined reading; the rest is cut off. */
   quarantinedRawLengthMax: 1_024,
 } as const;

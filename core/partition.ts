@@ -13,6 +13,8 @@
  * that others see the row soon. Both give the same row, because nothing of a device changes between its own records.
  */
 import { WindowState } from "./accumulator.ts";
+import { AlertFold } from "./alert_fold.ts";
+import { type AlertRule, decodeRules } from "./alert_rules.ts";
 import { assert, unreachable } from "./assert.ts";
 import type { JudgeConfig } from "./config.ts";
 import { BootState, slotStates } from "./ledger.ts";
@@ -53,6 +55,7 @@ import {
   type DeviceRecord,
   type MalformedReading,
   type Reading,
+  type RecordKind,
   type ReleaseRecord,
 } from "./schema.ts";
 import { watermarkAfter } from "./watermark.ts";
@@ -69,6 +72,7 @@ type Item =
     | { readonly kind: "misplaced"; readonly batch: Batch }
     | { readonly kind: "device"; readonly device: string; readonly control: DeviceRecord }
     | { readonly kind: "release"; readonly release: ReleaseRecord }
+    | { readonly kind: "rules"; readonly rules: readonly AlertRule[] }
     | { readonly kind: "undecodable"; readonly detail: string }
   );
 
@@ -159,6 +163,7 @@ export class Partition {
   /** Devices that changed since watchers were shown them. */
   #unshown: DeviceState[] = [];
   #startedMs = 0;
+  #alerts: AlertFold;
   readonly tally: Tally = {
     counted: 0,
     countedLate: 0,
@@ -180,7 +185,9 @@ export class Partition {
     readonly config: JudgeConfig,
     readonly partition: number,
     readonly partitions: number,
-  ) {}
+  ) {
+    this.#alerts = new AlertFold(config.windows, partition);
+  }
 
   /** Rebuilds the state that a store holds. */
   static restore(config: JudgeConfig, partition: number, partitions: number, stored: StoredState): Partition {
@@ -203,6 +210,7 @@ export class Partition {
     for (const row of stored.closedAhead) fold.#restoreAhead(row);
     for (const row of stored.openReadings) fold.#restoreReading(row);
     for (const device of fold.#devices.values()) fold.#schedule(device);
+    fold.#alerts = AlertFold.restore(config.windows, partition, stored.alerts, fold.#devices.values());
     return fold;
   }
 
@@ -239,6 +247,10 @@ export class Partition {
   }
   get epoch(): number {
     return this.#epoch;
+  }
+  /** What rules say: part of the fold, told by it. */
+  get alerts(): Pick<AlertFold, "rules" | "text" | "firing"> {
+    return this.#alerts;
   }
   get deviceCount(): number {
     return this.#devices.size;
@@ -294,7 +306,7 @@ export class Partition {
   #decode(
     record: LogRecord,
     appendMs: number,
-    kind: "batch" | "tick" | "owner" | "device" | "release",
+    kind: RecordKind,
   ): Item {
     const base = { record, appendMs };
     switch (kind) {
@@ -326,6 +338,12 @@ export class Partition {
           return { ...base, kind: "undecodable", detail: "the released device is not of this partition" };
         }
         return { ...base, kind, release: release.value };
+      }
+      case "rules": {
+        const decoded = decodeRules(record.value);
+        return decoded.kind === "ok"
+          ? { ...base, kind, rules: decoded.value }
+          : { ...base, kind: "undecodable", detail: decoded.detail };
       }
       case "batch": {
         const decoded = decodeBatch(record.value ?? new Uint8Array());
@@ -363,13 +381,16 @@ export class Partition {
     this.#nextOffset = record.offset + 1;
     this.#lastOffset = record.offset;
     this.#appendHighMs = item.appendMs;
+    if (this.#alerts.isActive) this.#alerts.begin(item.appendMs, record.offset);
     if (item.kind === "batch") this.#foldBatch(item.device, item.batch, record, item.appendMs);
     else if (item.kind === "owner") this.#epoch = record.offset;
     else if (item.kind === "misplaced") this.#foldMisplaced(item.batch, record, item.appendMs);
     else if (item.kind === "device") this.#foldDevice(item.device, item.control, record, item.appendMs);
     else if (item.kind === "release") this.#foldRelease(item.release, record, item.appendMs);
+    else if (item.kind === "rules") this.#foldRules(item.rules, record, item.appendMs);
     else if (item.kind === "undecodable") this.#foldUndecodable(item.detail, record, item.appendMs);
     this.#closeDue(item.appendMs, record.offset);
+    if (this.#alerts.isActive) this.#alerts.end();
   }
 
   #foldBatch(known: DeviceState | undefined, batch: Batch, record: LogRecord, appendMs: number): void {
@@ -378,6 +399,7 @@ export class Partition {
     device.lastAppendMs = appendMs;
     device.lastOffset = record.offset;
     device.retired = false;
+    if (this.#alerts.isActive) this.#alerts.heard(device);
     if (batch.everyMs !== null) device.everyMs = batch.everyMs;
     if (device.unsequencedDays.size > 0) expireUnsequenced(device, appendMs, this.config.retentionMs);
     const boot = batch.boot === null ? null : this.#bootOf(device, batch.boot, appendMs);
@@ -681,8 +703,16 @@ export class Partition {
   #foldDevice(name: string, control: DeviceRecord, record: LogRecord, appendMs: number): void {
     const device = this.#deviceOf(name, appendMs);
     device.lastOffset = record.offset;
-    if (control.action === "retire") device.retired = true;
-    else device.displayName = control.name;
+    if (control.action !== "retire") device.displayName = control.name;
+    else {
+      device.retired = true;
+      if (this.#alerts.isActive) this.#alerts.retired(device);
+    }
+  }
+
+  #foldRules(rules: readonly AlertRule[], record: LogRecord, appendMs: number): void {
+    this.#closeDue(appendMs, record.offset); // still under the rules before
+    this.#alerts.setRules(rules, this.#devices.values(), appendMs, record.offset);
   }
 
   #foldRelease(release: ReleaseRecord, record: LogRecord, appendMs: number): void {
@@ -794,8 +824,10 @@ export class Partition {
         window.changedBy(appendMs, offset);
         device.ahead[window.spec]!.set(window.startMs, window);
         this.#markWindow(device, window);
+        if (this.#alerts.isActive) this.#alerts.closing(window);
       }
     }
+    if (this.#alerts.isActive) this.#alerts.judge(device);
   }
 
   /** Step 4: closes what the watermark has passed, and lets go of what silence had closed before. */
@@ -815,12 +847,14 @@ export class Partition {
             window.closedBy = "watermark";
             window.changedBy(appendMs, offset);
             this.#markWindow(device, window);
+            if (this.#alerts.isActive) this.#alerts.closing(window);
           }
           this.#cacheClosed(device, window);
         }
       }
     }
     device.nextEndMs = nextEndMs;
+    if (this.#alerts.isActive) this.#alerts.judge(device);
   }
 
   /** Sees to it that the device is looked at as soon as silence can close a window that it has opened. */
@@ -844,8 +878,12 @@ export class Partition {
     }
   }
 
-  /** When silence will next close something, in append time; Infinity if nothing is open. What ticks are for. */
+  /** When silence will next close a window or fire an alert, in append time; Infinity if it won't. What ticks are for. */
   nextDueMs(): number {
+    return Math.min(this.#nextCloseMs(), this.#alerts.nextDueMs());
+  }
+
+  #nextCloseMs(): number {
     for (let top = this.#due.peek(); top !== undefined; top = this.#due.peek()) {
       const dueMs = top.item.silenceDueMs(this.config.idleMs);
       if (dueMs <= top.dueMs) return dueMs;
@@ -905,6 +943,7 @@ export class Partition {
       ),
       devices: this.#dirtyDevices.map(deviceRow),
       boots: this.#dirtyBoots.map(([device, boot]) => bootRow(device.device, boot)),
+      alerts: this.#alerts.takeChanges(),
     };
     for (const [, window] of this.#dirtyWindows) {
       window.dirty = false;
@@ -1043,7 +1082,7 @@ export class Partition {
         );
       }
     }
-    return lines.sort();
+    return [...lines, ...this.#alerts.describe()].sort();
   }
 }
 

@@ -189,3 +189,46 @@ export interface PositionRow {
   readonly lastHash: string | null;
   readonly configHash: string;
 }
+
+/** What a rule has decided of a device, see `alert_fold.ts`. (partition, offset, index) is its identity. */
+export interface AlertRow {
+  readonly partition: number;
+  /** Offset of the record that decided it, and its place among the alerts of that record, from 0. */
+  readonly offset: number;
+  readonly index: number;
+  /** Append time of that record. */
+  readonly appendMs: number;
+  readonly kind: "fired" | "cleared";
+  readonly rule: string;
+  readonly device: string;
+  /** End of the window that decided; of silence the append time from which it held, or at which it ended. */
+  readonly atMs: number;
+  /** What was compared, in thousandths: °C, %, °C or % an hour, a share of 1, or seconds. Null if a rule was changed. */
+  readonly valueMilli: number | null;
+  readonly sentence: string;
+  /** The row that caused it; null for silence. */
+  readonly windowSize: string | null;
+  readonly startMs: number | null;
+  /** The row that it was compared with, for rules of change. */
+  readonly previousStartMs: number | null;
+  /** A new rule has found it in the time before the rule. */
+  readonly isPast: boolean;
+}
+
+/** A rule of alerts in a partition; of several versions the newest counts. */
+export interface AlertRuleRow {
+  readonly partition: number;
+  readonly name: string;
+  /** Place among the rules, from 0. */
+  readonly position: number;
+  /** The rule as JSON; null once it was taken away. */
+  readonly definition: string | null;
+  /** Append time of the record that brought it, or took it away. */
+  readonly sinceMs: number;
+}
+
+/** What alerts remember of one device, as JSON; the newest version counts. */
+export interface AlertStateRow {
+  readonly device: string;
+  readonly state: string;
+}

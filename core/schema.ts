@@ -328,7 +328,7 @@ function channel(value: unknown): number | string {
 }
 
 /** What a record is, by its headers and key. */
-export type RecordKind = "batch" | "tick" | "owner" | "device" | "release";
+export type RecordKind = "batch" | "tick" | "owner" | "device" | "release" | "rules";
 
 /** Names of the headers; a record without them is a batch of version 1. */
 export const headerNames = { version: "isotherm", kind: "isotherm-kind" } as const;
@@ -347,6 +347,7 @@ const controlKinds: ReadonlySet<string> = new Set<RecordKind>([
   "owner",
   "device",
   "release",
+  "rules",
 ]);
 
 /** Tells what a record is without decoding its value. */

@@ -73,6 +73,21 @@ CREATE TABLE position_rows (
   append_high TIMESTAMP NOT NULL, epoch BIGINT NOT NULL, last_offset BIGINT, last_hash VARCHAR, config_hash VARCHAR NOT NULL
 );
 
+CREATE TABLE alert_rows (
+  version BIGINT NOT NULL, log_partition INTEGER NOT NULL, log_offset BIGINT NOT NULL, log_index INTEGER NOT NULL,
+  decided_at TIMESTAMP NOT NULL, kind VARCHAR NOT NULL, rule VARCHAR NOT NULL, device VARCHAR NOT NULL,
+  alert_time TIMESTAMP NOT NULL, value_milli BIGINT, sentence VARCHAR NOT NULL,
+  window_size VARCHAR, window_start TIMESTAMP, previous_window_start TIMESTAMP, past BOOLEAN NOT NULL
+);
+
+CREATE TABLE alert_rule_rows (
+  version BIGINT NOT NULL, log_partition INTEGER NOT NULL, name VARCHAR NOT NULL, position INTEGER NOT NULL,
+  definition VARCHAR, since TIMESTAMP NOT NULL
+);
+
+-- What the rules remember of a device, as JSON; nothing for people.
+CREATE TABLE alert_state_rows (version BIGINT NOT NULL, device VARCHAR NOT NULL, state VARCHAR NOT NULL);
+
 -- views
 
 CREATE VIEW readings AS
@@ -357,6 +372,40 @@ COMMENT ON COLUMN ledger_arrivals.sensor_fault IS 'Slots whose sensor gave no va
 COMMENT ON COLUMN ledger_arrivals.quarantined IS 'Not counted, see quarantine';
 COMMENT ON COLUMN ledger_arrivals.duplicates IS 'Known already, with the same content';
 COMMENT ON COLUMN ledger_arrivals.released IS 'Counted through a release record';
+
+CREATE VIEW alerts AS
+SELECT log_partition || '-' || log_offset || '-' || log_index AS alert_id, kind, rule, device, alert_time,
+  value_milli / 1000.0 AS value, sentence, window_size, window_start, previous_window_start, past,
+  decided_at, log_partition, log_offset, log_index
+FROM alert_rows;
+COMMENT ON VIEW alerts IS 'One row per alert that a rule has fired or ended, decided by the log and the rules recorded in it.';
+COMMENT ON COLUMN alerts.alert_id IS 'Place of the alert in the log: the same whenever the log is read again';
+COMMENT ON COLUMN alerts.kind IS 'fired or cleared';
+COMMENT ON COLUMN alerts.rule IS 'Name of the rule';
+COMMENT ON COLUMN alerts.device IS 'Device name as sent';
+COMMENT ON COLUMN alerts.alert_time IS 'End of the window that decided (UTC); of silence when it had lasted long enough, or ended, by the log''s clock';
+COMMENT ON COLUMN alerts.value IS 'What was compared: °C, %, either per hour, a share of 1, or seconds of silence; null if the rule was changed';
+COMMENT ON COLUMN alerts.sentence IS 'The cause in words';
+COMMENT ON COLUMN alerts.window_size IS 'Size of the window that caused it; null for silence';
+COMMENT ON COLUMN alerts.window_start IS 'First instant (UTC) of the window that caused it; null for silence';
+COMMENT ON COLUMN alerts.previous_window_start IS 'First instant (UTC) of the window that it was compared with; null unless the rule is one of change';
+COMMENT ON COLUMN alerts.past IS 'The rule has found it in the time before it was recorded: told to nobody';
+COMMENT ON COLUMN alerts.decided_at IS 'Append time (UTC) of the record that decided it';
+COMMENT ON COLUMN alerts.log_partition IS 'Partition of the log';
+COMMENT ON COLUMN alerts.log_offset IS 'Offset of the record that decided it';
+COMMENT ON COLUMN alerts.log_index IS 'Place among the alerts of that record, from 0';
+
+CREATE VIEW alert_rules AS
+SELECT log_partition, position, name, definition, since
+FROM alert_rule_rows SEMI JOIN (SELECT log_partition, name, max(version) AS version FROM alert_rule_rows GROUP BY ALL)
+  USING (log_partition, name, version)
+WHERE definition IS NOT NULL;
+COMMENT ON VIEW alert_rules IS 'The rules of alerts in force: one row per rule and partition of the log.';
+COMMENT ON COLUMN alert_rules.log_partition IS 'Partition of the log';
+COMMENT ON COLUMN alert_rules.position IS 'Place among the rules, from 0';
+COMMENT ON COLUMN alert_rules.name IS 'Name of the rule';
+COMMENT ON COLUMN alert_rules.definition IS 'The rule as JSON, as in the file of rules, with nothing left to a default';
+COMMENT ON COLUMN alert_rules.since IS 'Append time (UTC) of the record that brought it';
 
 CREATE VIEW log_gaps AS
 SELECT log_partition, from_offset, to_offset, append_time FROM gap_rows;

@@ -57,6 +57,10 @@ export function boundsOf(changes: Changes): BoundsByTable {
   put(replacing, spanOf(newer, (row) => row.startMs, () => null));
   put("device_rows", { ...noRows, rows: changes.devices.length });
   put("boot_rows", { ...noRows, rows: changes.boots.length });
+  const { alerts, rules, states } = changes.alerts;
+  put("alert_rows", spanOf(alerts, (row) => row.atMs, () => null));
+  put("alert_rule_rows", { ...noRows, rows: rules.length });
+  put("alert_state_rows", { ...noRows, rows: states.length });
   return tables;
 }
 

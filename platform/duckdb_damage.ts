@@ -18,7 +18,13 @@ export class StoreDamaged extends StoreRefused {
 }
 
 /** Tables whose rows follow from the state in the live file: they are written again from there. */
-export const stateTables: readonly string[] = ["device_rows", "boot_rows", "open_window_rows"];
+export const stateTables: readonly string[] = [
+  "device_rows",
+  "boot_rows",
+  "alert_rule_rows",
+  "alert_state_rows",
+  "open_window_rows",
+];
 
 /** Segments that are missing or not as long as the record says. */
 export async function segmentsNotWhole(

@@ -4,6 +4,7 @@ import type { Changes } from "../core/ports/store.ts";
 import { StoreRefused } from "../core/ports/store.ts";
 import type { WindowRow } from "../core/rows.ts";
 import {
+  alertRow,
   bootRow,
   changes,
   channelRow,
@@ -143,6 +144,8 @@ test("every documented view and each of its columns carries its comment in the c
     "SELECT view_name FROM duckdb_views() WHERE NOT internal AND view_name NOT LIKE '%_rows' ORDER BY 1",
   );
   assert.deepEqual(views.flat(), [
+    "alert_rules",
+    "alerts",
     "devices",
     "ledger_arrivals",
     "ledger_slots",
@@ -397,6 +400,11 @@ test("an empty data folder takes over what is published: the same state, and it 
     position: positionRow({ nextOffset: 6, epoch: 2 }),
     windows: [silent],
     devices: [deviceRow({ watermarkMs: startMs, counted: 2 })],
+    alerts: {
+      alerts: [alertRow(), alertRow({ index: 1 })],
+      rules: [{ partition: 0, name: "warm", position: 0, definition: "{}", sinceMs: startMs }],
+      states: [{ device: "desk", state: "{}" }],
+    },
   }));
   await opened.publisher.publish([], startMs);
   const before = await opened.store.load(() => startMs);
@@ -407,9 +415,14 @@ test("an empty data folder takes over what is published: the same state, and it 
     const publisher = await openPublisher(store, { mergeInline: true });
     assert.deepEqual(await store.load(() => startMs), before);
     assert.deepEqual(before.closedAhead, [silent]);
+    assert.equal(before.alerts.newest.length, 2);
     await store.commit(changes({ position: positionRow({ nextOffset: 7, epoch: 2 }), windows: [minute(6)] }));
     await publisher.publish([], startMs + 1);
     assert.deepEqual(await ask(elsewhere, "SELECT count(*) FROM windows"), [[3]]);
+    assert.deepEqual(await ask(elsewhere, "SELECT alert_id, rule, value FROM alerts ORDER BY log_index"), [
+      ["0-1-0", "warm", 31],
+      ["0-1-1", "warm", 31],
+    ]);
     await publisher.close();
     await store.close();
   } finally {

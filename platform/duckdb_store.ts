@@ -10,8 +10,8 @@
  *     await store.close();
  *
  * A row lives in the live file until it is published durably, then in a segment only, so the live file stays small and
- * what people read is the data itself, not a copy. Newest devices and boots stay in the live file as well, and so do
- * windows that silence closed ahead of their device's watermark: with them `load` reads no history. `version`, the
+ * what people read is the data itself, not a copy. Newest devices, boots and alerts stay in the live file as well, and so
+ * do windows that silence closed ahead of their device's watermark: with them `load` reads no history. `version`, the
  * number of the transaction, tells what is where: up to the published version a row is in a segment, above it is not.
  *
  * Rejected: one growing file (readers are locked out, publishing costs its size, deleting gives nothing back);
@@ -19,8 +19,9 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
+import { limits } from "../core/limits.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
-import type { PositionRow } from "../core/rows.ts";
+import type { AlertRow, PositionRow } from "../core/rows.ts";
 import {
   type Changes,
   type Known,
@@ -38,6 +39,9 @@ import { SegmentGuard, stateTables, StoreDamaged } from "./duckdb_damage.ts";
 import { openDespiteDamage, StateDamaged } from "./duckdb_recovery.ts";
 import { storeError } from "./duckdb_errors.ts";
 import {
+  alertRuleTable,
+  alertStateTable,
+  alertTable,
   bootTable,
   deviceTable,
   gapTable,
@@ -118,6 +122,9 @@ export class DuckdbStore implements Store {
     windows: new TableWriter(windowTable.name, windowTable.columns, true),
     devices: new TableWriter(deviceTable.name, deviceTable.columns, true),
     boots: new TableWriter(bootTable.name, bootTable.columns, true),
+    alerts: new TableWriter(alertTable.name, alertTable.columns, true),
+    alertRules: new TableWriter(alertRuleTable.name, alertRuleTable.columns, true),
+    alertStates: new TableWriter(alertStateTable.name, alertStateTable.columns, true),
     position: new TableWriter(positionTable.name, positionTable.columns, true),
   };
   readonly #lookup: Lookup;
@@ -218,7 +225,12 @@ export class DuckdbStore implements Store {
         toMs: HIGHEST_MS,
       }));
       const openReadings = await this.#lookup.rowsBetween(connection, readingTable, needs);
-      return { position: this.#position, devices, boots, closedAhead, openReadings };
+      const alerts = {
+        rules: await this.#newest(connection, alertRuleTable),
+        states: await this.#newest(connection, alertStateTable),
+        newest: await this.#newestAlerts(connection),
+      };
+      return { position: this.#position, devices, boots, closedAhead, openReadings, alerts };
     });
   }
 
@@ -253,7 +265,8 @@ export class DuckdbStore implements Store {
       const bounds = boundsOf(changes);
       this.#unpublished = joinTables(this.#unpublished, bounds);
       this.#logged += rowsOf(bounds);
-      this.#superseded += changes.devices.length + changes.boots.length + 1;
+      const { rules, states } = changes.alerts;
+      this.#superseded += changes.devices.length + changes.boots.length + rules.length + states.length + 1;
       await this.#tidied(async () => {
         if (this.#superseded > SUPERSEDED_ROWS_MAX) await this.#removeSuperseded();
         if (this.#logged > LOGGED_ROWS_MAX) await this.#checkpoint();
@@ -313,6 +326,9 @@ export class DuckdbStore implements Store {
     await writers.windows.append(writer, changes.windows, version);
     await writers.devices.append(writer, changes.devices, version);
     await writers.boots.append(writer, changes.boots, version);
+    await writers.alerts.append(writer, changes.alerts.alerts, version);
+    await writers.alertRules.append(writer, changes.alerts.rules, version);
+    await writers.alertStates.append(writer, changes.alerts.states, version);
     await writers.position.append(writer, [changes.position], version);
   }
 
@@ -362,6 +378,11 @@ export class DuckdbStore implements Store {
     return await readRows(result, kindsOf(table), table.make);
   }
 
+  async #newestAlerts(connection: DuckDBConnection): Promise<AlertRow[]> {
+    const result = await connection.stream(`SELECT * FROM (${newestAlerts}) ORDER BY log_offset, log_index`);
+    return await readRows(result, kindsOf(alertTable), alertTable.make);
+  }
+
   async #readUnpublished(): Promise<BoundsByTable> {
     const tables = new Map<string, Bounds>();
     const bounds = async (key: string, table: TableShape, where: string) => {
@@ -401,6 +422,10 @@ export class DuckdbStore implements Store {
            SELECT w.rowid FROM window_rows w JOIN (${newestDevices}) d USING (device)
            WHERE ${isAhead} AND w.version <= ${version})`,
       );
+      await writer.run(
+        `DELETE FROM alert_rows WHERE version <= ${version}
+           AND (log_offset, log_index) NOT IN (SELECT (log_offset, log_index) FROM (${newestAlerts}))`,
+      );
     });
     await this.#removeSuperseded();
     this.#retirable = 0;
@@ -414,7 +439,7 @@ export class DuckdbStore implements Store {
   /** Removes versions of devices, boots and position that newer ones have replaced, published or not. */
   async #removeSuperseded(): Promise<void> {
     await this.live.transaction("removing superseded rows", async (writer) => {
-      for (const table of [deviceTable, bootTable, positionTable]) {
+      for (const table of [deviceTable, bootTable, alertRuleTable, alertStateTable, positionTable]) {
         await writer.run(
           `DELETE FROM ${table.name} WHERE rowid NOT IN (
              SELECT arg_max(rowid, version) FROM ${table.name} GROUP BY ${table.newestBy!.join(", ")})`,
@@ -437,10 +462,11 @@ export class DuckdbStore implements Store {
     const has = (table: TableShape) => segmentsOf(table).length > 0;
     const source = (table: TableShape) =>
       readParquet(segmentsOf(table).map((segment) => `${this.paths.published}/${segment.path}`));
-    await this.guard.check([deviceTable, bootTable, windowTable].flatMap(segmentsOf));
+    const states = [deviceTable, bootTable, alertRuleTable, alertStateTable];
+    await this.guard.check([...states, windowTable, alertTable].flatMap(segmentsOf));
     await this.live.transaction("taking over what is published", async (writer) => {
       for (const table of [...segmentTables, positionTable]) await writer.run(`DELETE FROM ${table.name}`);
-      for (const table of [deviceTable, bootTable]) {
+      for (const table of states) {
         if (!has(table)) continue;
         await writer.run(
           `INSERT INTO ${table.name} SELECT version, ${selectList(table)}
@@ -451,6 +477,12 @@ export class DuckdbStore implements Store {
         await writer.run(
           `INSERT INTO window_rows SELECT w.version, ${prefixed("w", selectList(windowTable))}
            FROM ${source(windowTable)} w JOIN (${newestDevices}) d USING (device) WHERE ${isAhead}`,
+        );
+      }
+      if (has(alertTable)) {
+        await writer.run(
+          `INSERT INTO alert_rows SELECT version, ${selectList(alertTable)} FROM ${source(alertTable)}
+           ORDER BY log_offset DESC, log_index DESC LIMIT ${limits.alertsRememberedMax}`,
         );
       }
       await this.#writers.position.append(writer, [record.position], record.version);
@@ -468,6 +500,10 @@ export function publishedVersion(table: TableShape, record: PartitionRecord | nu
   const isWhole = table.newestBy === null || record.segments.some((segment) => segment.table === table.name);
   return isWhole ? record.version : 0;
 }
+
+/** The alerts that stay in the live file for {@link DuckdbStore.load}. */
+const newestAlerts = `SELECT ${selectList(alertTable)} FROM alert_rows
+  ORDER BY log_offset DESC, log_index DESC LIMIT ${limits.alertsRememberedMax}`;
 
 const newestDevices =
   "SELECT device, arg_max({'ms': watermark}, version).ms AS watermark FROM device_rows GROUP BY device";

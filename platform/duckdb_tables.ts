@@ -1,6 +1,9 @@
 /** The base tables of `core/tables.sql` as columns of the rows of `core/rows.ts`, and the text of the two halves. */
 import tables from "../core/tables.sql" with { type: "text" };
 import type {
+  AlertRow,
+  AlertRuleRow,
+  AlertStateRow,
   BootRow,
   ChannelRow,
   ClosedBy,
@@ -345,6 +348,78 @@ export const positionTable: Table<PositionRow> = {
   }),
 };
 
+export const alertTable: Table<AlertRow> = {
+  name: "alert_rows",
+  timeColumn: "alert_time",
+  newestBy: null,
+  columns: [
+    column("log_partition", "int32", (row) => row.partition),
+    column("log_offset", "int64", (row) => row.offset),
+    column("log_index", "int32", (row) => row.index),
+    column("decided_at", "time", (row) => row.appendMs),
+    column("kind", "text", (row) => row.kind),
+    column("rule", "text", (row) => row.rule),
+    column("device", "text", (row) => row.device),
+    column("alert_time", "time", (row) => row.atMs),
+    column("value_milli", "int64", (row) => row.valueMilli),
+    column("sentence", "text", (row) => row.sentence),
+    column("window_size", "text", (row) => row.windowSize),
+    column("window_start", "time", (row) => row.startMs),
+    column("previous_window_start", "time", (row) => row.previousStartMs),
+    column("past", "boolean", (row) => row.isPast),
+  ],
+  make: (cells, index) => ({
+    partition: cells[0]![index] as number,
+    offset: cells[1]![index] as number,
+    index: cells[2]![index] as number,
+    appendMs: cells[3]![index] as number,
+    kind: cells[4]![index] as "fired" | "cleared",
+    rule: cells[5]![index] as string,
+    device: cells[6]![index] as string,
+    atMs: cells[7]![index] as number,
+    valueMilli: cells[8]![index] as number | null,
+    sentence: cells[9]![index] as string,
+    windowSize: cells[10]![index] as string | null,
+    startMs: cells[11]![index] as number | null,
+    previousStartMs: cells[12]![index] as number | null,
+    isPast: cells[13]![index] as boolean,
+  }),
+};
+
+export const alertRuleTable: Table<AlertRuleRow> = {
+  name: "alert_rule_rows",
+  timeColumn: null,
+  newestBy: ["log_partition", "name"],
+  columns: [
+    column("log_partition", "int32", (row) => row.partition),
+    column("name", "text", (row) => row.name),
+    column("position", "int32", (row) => row.position),
+    column("definition", "text", (row) => row.definition),
+    column("since", "time", (row) => row.sinceMs),
+  ],
+  make: (cells, index) => ({
+    partition: cells[0]![index] as number,
+    name: cells[1]![index] as string,
+    position: cells[2]![index] as number,
+    definition: cells[3]![index] as string | null,
+    sinceMs: cells[4]![index] as number,
+  }),
+};
+
+export const alertStateTable: Table<AlertStateRow> = {
+  name: "alert_state_rows",
+  timeColumn: null,
+  newestBy: ["device"],
+  columns: [
+    column("device", "text", (row) => row.device),
+    column("state", "text", (row) => row.state),
+  ],
+  make: (cells, index) => ({
+    device: cells[0]![index] as string,
+    state: cells[1]![index] as string,
+  }),
+};
+
 /** Column names of a table's own columns, for a SELECT that `readRows` can take. */
 export function selectList(table: TableShape): string {
   return table.columns.map((column) => column.name).join(", ");
@@ -371,6 +446,9 @@ export const segmentTables: readonly TableShape[] = [
   windowTable,
   deviceTable,
   bootTable,
+  alertTable,
+  alertRuleTable,
+  alertStateTable,
 ];
 
 /** All base tables of `tables.sql`. */

@@ -6,6 +6,8 @@ import type { Changes } from "../core/ports/store.ts";
 import { parseWindows } from "../core/windows_config.ts";
 import { TableWriter } from "./duckdb_columns.ts";
 import {
+  alertRuleTable,
+  alertTable,
   baseTablesSql,
   bootTable,
   deviceTable,
@@ -79,6 +81,8 @@ async function append(connection: DuckDBConnection, changes: Changes): Promise<v
   await put(windowTable, changes.windows);
   await put(deviceTable, changes.devices);
   await put(bootTable, changes.boots);
+  await put(alertTable, changes.alerts.alerts);
+  await put(alertRuleTable, changes.alerts.rules);
   await put(positionTable, [changes.position]);
 }
 
@@ -116,6 +120,35 @@ Deno.test("windows_filled shows every minute, and for each that is empty its cau
     ["01-01 00:13", "0", "not_due_yet"],
     ["01-01 00:14", "0", "not_due_yet"],
     ["01-01 00:15", "0", "not_due_yet"],
+  ]);
+  close();
+});
+
+Deno.test("alerts show what fired and ended, and alert_rules those in force", async () => {
+  const rules = (atMs: number, ...list: object[]): Sent => ({
+    value: { rules: list },
+    atMs,
+    headers: { "isotherm-kind": "rules" },
+  });
+  const { ask, close } = await views(withWindows("1m"), [
+    rules(T0, { name: "cold", below: 21.5 }, { name: "silent", silent_for_s: 60 }),
+    reading(T0, { seq: 0 }),
+    reading(T0 + 2 * MINUTE, { seq: 1 }),
+  ]);
+  assert.deepEqual(
+    await ask("SELECT alert_id, kind, rule, device, value, sentence, window_start FROM alerts ORDER BY ALL"),
+    [
+      ["0-2-0", "fired", "cold", "desk", 20, "mean of 20 °C, below 21.5 °C", "2026-01-01 00:00:00"],
+      ["0-2-1", "fired", "silent", "desk", 60, "nothing heard for 60 s", null],
+      ["0-2-2", "cleared", "silent", "desk", 60, "heard again", null],
+    ],
+  );
+  assert.deepEqual(await ask("SELECT name, definition FROM alert_rules ORDER BY position"), [
+    [
+      "cold",
+      '{"name":"cold","device":"*","window_size":"1m","below":21.5,"clear":21.5,"channel":"temperature_c","statistic":"mean"}',
+    ],
+    ["silent", '{"name":"silent","device":"*","silent_for_s":60}'],
   ]);
   close();
 });

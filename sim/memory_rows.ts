@@ -3,7 +3,11 @@
  * and nothing else, so that a fold which forgets to ask is found out.
  */
 import type { Changes, Known, Needs, StoredState } from "../core/ports/store.ts";
+import { limits } from "../core/limits.ts";
 import type {
+  AlertRow,
+  AlertRuleRow,
+  AlertStateRow,
   BootRow,
   DeviceRow,
   PositionRow,
@@ -27,6 +31,9 @@ export class MemoryRows {
   readonly windows = new Map<string, WindowRow>();
   readonly devices = new Map<string, DeviceRow>();
   readonly boots = new Map<string, BootRow>();
+  readonly alerts: AlertRow[] = [];
+  readonly alertRules = new Map<string, AlertRuleRow>();
+  readonly alertStates = new Map<string, AlertStateRow>();
 
   commit(changes: Changes): void {
     this.position = changes.position;
@@ -37,6 +44,9 @@ export class MemoryRows {
     for (const row of changes.windows) this.windows.set(windowKey(row), row);
     for (const row of changes.devices) this.devices.set(row.device, row);
     for (const row of changes.boots) this.boots.set(JSON.stringify([row.device, row.boot]), row);
+    this.alerts.push(...changes.alerts.alerts);
+    for (const row of changes.alerts.rules) this.alertRules.set(row.name, row);
+    for (const row of changes.alerts.states) this.alertStates.set(row.device, row);
   }
 
   /** Drops the readings and quarantined ones that need no longer be kept. */
@@ -74,6 +84,11 @@ export class MemoryRows {
         return watermarkMs === null || row.endMs > watermarkMs;
       }),
       openReadings: this.readings.filter((row) => row.tsMs >= (froms.get(row.device) ?? Infinity)),
+      alerts: {
+        rules: [...this.alertRules.values()],
+        states: [...this.alertStates.values()],
+        newest: this.alerts.slice(-limits.alertsRememberedMax),
+      },
     };
   }
 }

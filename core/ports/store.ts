@@ -5,6 +5,9 @@
  * `core/testing/store_contract.ts`. One store belongs to one partition and one owner.
  */
 import type {
+  AlertRow,
+  AlertRuleRow,
+  AlertStateRow,
   BootRow,
   DeviceRow,
   GapRow,
@@ -29,6 +32,23 @@ export interface StoredState {
    * `tsMs` ≥ `openFrom(watermarkMs)` of their device, in log order.
    */
   readonly openReadings: readonly ReadingRow[];
+  readonly alerts: StoredAlerts;
+}
+
+/** What is stored of alerts. */
+export interface StoredAlerts {
+  /** Newest version of each. */
+  readonly rules: readonly AlertRuleRow[];
+  readonly states: readonly AlertStateRow[];
+  /** The newest alerts, at least `limits.alertsRememberedMax` of them if there are so many; oldest first. */
+  readonly newest: readonly AlertRow[];
+}
+
+/** What one transaction appends about alerts. */
+export interface AlertChanges {
+  readonly alerts: readonly AlertRow[];
+  readonly rules: readonly AlertRuleRow[];
+  readonly states: readonly AlertStateRow[];
 }
 
 /** What a fold has to know of earlier records; half-open spans of event time. */
@@ -63,6 +83,7 @@ export interface Changes {
   readonly windows: readonly WindowRow[];
   readonly devices: readonly DeviceRow[];
   readonly boots: readonly BootRow[];
+  readonly alerts: AlertChanges;
 }
 
 /** The store can't take rows now (disk full, I/O error) and may again later; nothing of the transaction was kept. */

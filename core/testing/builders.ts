@@ -1,6 +1,7 @@
 /** Builders of rows for tests: defaults everywhere, so that every field that is shown matters. */
 import type { Changes, Needs } from "../ports/store.ts";
 import type {
+  AlertRow,
   BootRow,
   ChannelRow,
   DeviceRow,
@@ -179,6 +180,27 @@ export function positionRow(fields: Partial<PositionRow> = {}): PositionRow {
   };
 }
 
+/** "warm" fired for "desk" at the end of its first minute. */
+export function alertRow(fields: Partial<AlertRow> = {}): AlertRow {
+  return {
+    partition: 0,
+    offset: 1,
+    index: 0,
+    appendMs: startMs + 90_500,
+    kind: "fired",
+    rule: "warm",
+    device: "desk",
+    atMs: startMs + 60_000,
+    valueMilli: 31_000,
+    sentence: "mean of 31 °C, above 30 °C",
+    windowSize: "1m",
+    startMs,
+    previousStartMs: null,
+    isPast: false,
+    ...fields,
+  };
+}
+
 /** A transaction; what isn't named is empty. */
 export function changes(fields: Partial<Changes> = {}): Changes {
   return {
@@ -190,6 +212,7 @@ export function changes(fields: Partial<Changes> = {}): Changes {
     windows: [],
     devices: [],
     boots: [],
+    alerts: { alerts: [], rules: [], states: [] },
     ...fields,
   };
 }

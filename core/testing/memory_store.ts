@@ -2,7 +2,11 @@
 import { assert } from "../assert.ts";
 import type { Changes, Known, Needs, Store, StoredState } from "../ports/store.ts";
 import { StoreUnavailable } from "../ports/store.ts";
+import { limits } from "../limits.ts";
 import type {
+  AlertRow,
+  AlertRuleRow,
+  AlertStateRow,
   BootRow,
   DeviceRow,
   GapRow,
@@ -26,6 +30,9 @@ export class MemoryDisk {
   versions: WindowRow[] = [];
   devices = new Map<string, DeviceRow>();
   boots = new Map<string, BootRow>();
+  alerts: AlertRow[] = [];
+  alertRules = new Map<string, AlertRuleRow>();
+  alertStates = new Map<string, AlertStateRow>();
   commits = 0;
   /** The next so many commits are refused. */
   commitsToRefuse = 0;
@@ -55,6 +62,11 @@ class MemoryStore implements Store {
         endMs > (watermarkOf(device) ?? -Infinity)
       ),
       openReadings: readings.filter(({ device, tsMs }) => tsMs >= openFrom(watermarkOf(device))),
+      alerts: {
+        rules: [...this.disk.alertRules.values()],
+        states: [...this.disk.alertStates.values()],
+        newest: this.disk.alerts.slice(-limits.alertsRememberedMax),
+      },
     });
   }
 
@@ -93,6 +105,9 @@ class MemoryStore implements Store {
       disk.versions.push(row);
     }
     for (const row of changes.devices) disk.devices.set(row.device, row);
+    disk.alerts.push(...changes.alerts.alerts);
+    for (const row of changes.alerts.rules) disk.alertRules.set(row.name, row);
+    for (const row of changes.alerts.states) disk.alertStates.set(row.device, row);
     for (const row of changes.boots) disk.boots.set(JSON.stringify([row.device, row.boot]), row);
     return Promise.resolve();
   }

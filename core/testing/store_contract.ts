@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import type { Changes, Store, StoredState } from "../ports/store.ts";
 import { StoreUnavailable } from "../ports/store.ts";
+import { limits } from "../limits.ts";
 import {
+  alertRow,
   bootRow,
   changes,
   channelRow,
@@ -116,6 +118,67 @@ const extremeWindow = windowRow({
 });
 
 const cases = {
+  async "alerts, their rules and their state are there after a crash: the newest of each"(
+    { commit, crash }: Opened,
+  ) {
+    const rule = { partition: 0, name: "warm", position: 0, definition: '{"name":"warm"}', sinceMs: startMs };
+    const silent = alertRow({
+      ...{ offset: 2, index: 1, kind: "cleared", rule: "silent", valueMilli: null, windowSize: null },
+      ...{ startMs: null, isPast: true, sentence: "the rule was changed: a text of some length" },
+    });
+    await commit(changes({
+      alerts: {
+        alerts: [alertRow()],
+        rules: [rule, { ...rule, name: "cold", position: 1 }],
+        states: [{ device: "desk", state: "{}" }, { device: "attic", state: '{"firing":{}}' }],
+      },
+    }));
+    await commit(changes({
+      position: positionRow({ nextOffset: 3 }),
+      alerts: {
+        alerts: [alertRow({ offset: 2, previousStartMs: startMs - MINUTE_MS }), silent],
+        rules: [{ ...rule, name: "cold", position: 1, definition: null, sinceMs: startMs + 1 }],
+        states: [{ device: "desk", state: '{"to":{"1m":1}}' }],
+      },
+    }));
+    const { store } = await crash();
+    const { rules, states, newest } = (await store.load(fromNull)).alerts;
+    assert.deepEqual(rules.toSorted((left, right) => right.position - left.position), [
+      { ...rule, name: "cold", position: 1, definition: null, sinceMs: startMs + 1 },
+      rule,
+    ]);
+    assert.deepEqual(states.toSorted((left, right) => inOrder(left.device, right.device)), [
+      { device: "attic", state: '{"firing":{}}' },
+      { device: "desk", state: '{"to":{"1m":1}}' },
+    ]);
+    assert.deepEqual(newest, [
+      alertRow(),
+      alertRow({ offset: 2, previousStartMs: startMs - MINUTE_MS }),
+      silent,
+    ]);
+  },
+
+  async "of many alerts the newest are remembered, in order"({ commit, reopen }: Opened) {
+    const count = limits.alertsRememberedMax + 20;
+    for (let offset = 0; offset < 4; offset++) {
+      await commit(changes({
+        position: positionRow({ nextOffset: offset + 1 }),
+        alerts: {
+          alerts: Array.from({ length: count / 4 }, (_, index) => alertRow({ offset, index })),
+          rules: [],
+          states: [],
+        },
+      }));
+    }
+    const { store } = await reopen();
+    const { newest } = (await store.load(fromNull)).alerts;
+    const places = newest.map(({ offset, index }) => offset * 1_000 + index);
+    assert(newest.length >= limits.alertsRememberedMax);
+    assert.deepEqual(places, places.toSorted((left, right) => left - right));
+    assert.equal(places.at(-1), 3_000 + count / 4 - 1);
+    assert.equal(new Set(places).size, places.length);
+  },
+
   async "a new store is empty"({ store }: Opened) {
     assert.deepEqual(await store.load(fromNull), {
       position: null,
@@ -123,6 +186,7 @@ const cases = {
       boots: [],
       closedAhead: [],
       openReadings: [],
+      alerts: { rules: [], states: [], newest: [] },
     });
     const wanted = needs({
       readings: [{ device: "desk", fromMs: 0, toMs: Infinity }],
@@ -157,6 +221,7 @@ const cases = {
       boots: [boot],
       closedAhead: [],
       openReadings: [emptyReading, extremeReading],
+      alerts: { rules: [], states: [], newest: [] },
     });
     const known = await store.lookup(needs({
       readings: [
