@@ -33,8 +33,8 @@ export async function main(args: readonly string[]): Promise<number> {
 
 function scenarioOf(options: SimOptions, seed: number): Scenario {
   if (options.scenario !== null) return JSON.parse(Deno.readTextFileSync(options.scenario)) as Scenario;
-  const { devices, hours, faults } = options;
-  return drawScenario(seed, { devices, hours, ...(faults === null ? {} : { faults }) });
+  const { devices, hours, boards, faults } = options;
+  return drawScenario(seed, { devices, hours, boards, ...(faults === null ? {} : { faults }) });
 }
 
 /** Runs it in a folder of its own, or in memory. */
@@ -116,10 +116,14 @@ function report(
 const counts = (of: Readonly<Record<string, number>>) =>
   Object.entries(of).map(([name, count]) => `${name} ${count}`).join(", ");
 
-function repeatCommand(seed: number, { devices, hours, faults, store, scenario }: SimOptions): string {
+function repeatCommand(
+  seed: number,
+  { devices, hours, boards, faults, store, scenario }: SimOptions,
+): string {
   if (scenario !== null) return `deno task sim --scenario ${scenario} --store ${store}`;
   const list = faults === null ? "all" : faults.length === 0 ? "none" : faults.join(",");
-  return `deno task sim --seed ${seed} --devices ${devices} --hours ${hours} --faults ${list} --store ${store}`;
+  return `deno task sim --seed ${seed} --devices ${devices} --hours ${hours} --boards ${boards} ` +
+    `--faults ${list} --store ${store}`;
 }
 
 async function shrinkOne(options: SimOptions): Promise<number> {

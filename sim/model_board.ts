@@ -7,6 +7,7 @@
  */
 import { below, type Random } from "../core/ports/random.ts";
 import type { Planned, Scheduler } from "./scheduler.ts";
+import type { SimulatedBoard } from "./simulated_board.ts";
 
 /** One sampling slot as it truly was. */
 export interface Sample {
@@ -83,14 +84,13 @@ interface LostSpan {
   to: number;
 }
 
-export class ModelBoard {
+export class ModelBoard implements SimulatedBoard {
   readonly spec: ModelBoardSpec;
+  readonly failure = null;
   /** Everything that was ever measured. */
   readonly samples: Sample[] = [];
   /** Requests that were sent. */
   requestCount = 0;
-  /** Set by a fault: the power goes in the middle of the next write. */
-  tearsNextFlush = false;
   readonly #ports: ModelBoardPorts;
   // In flash.
   #ring: Sample[] = [];
@@ -111,12 +111,17 @@ export class ModelBoard {
   #backoffMs = RETRY_FIRST_MS;
   #inFlight = false;
   #life = 0;
+  #tearsNextFlush = false;
   #isSampling = true;
   #planned: Planned[] = [];
 
   constructor(spec: ModelBoardSpec, ports: ModelBoardPorts) {
     this.spec = spec;
     this.#ports = ports;
+  }
+
+  get device(): string {
+    return this.spec.device;
   }
 
   get isOn(): boolean {
@@ -167,6 +172,14 @@ export class ModelBoard {
     this.#lost = [];
     this.#slots.clear();
     this.#acknowledged.clear();
+  }
+
+  tearNextFlush(): void {
+    this.#tearsNextFlush = true;
+  }
+
+  calm(): void {
+    this.#tearsNextFlush = false;
   }
 
   /** The sensor rests; what is there is still sent. */
@@ -237,7 +250,7 @@ export class ModelBoard {
   /** Writes to flash, which also frees what is acknowledged. The oldest goes when the ring is full. */
   #flush(): void {
     if (!this.#isOn) return;
-    const written = this.tearsNextFlush ? this.#ram.slice(0, this.#ram.length >> 1) : this.#ram;
+    const written = this.#tearsNextFlush ? this.#ram.slice(0, this.#ram.length >> 1) : this.#ram;
     for (const sample of written) {
       if (sample.fate === "ram") sample.fate = "flash";
       this.#slots.set(sample.boot, sample.seq + 1);
@@ -252,8 +265,8 @@ export class ModelBoard {
       if (last !== undefined && last.boot === sample.boot && last.to + 1 === sample.seq) last.to = sample.seq;
       else this.#lost.push({ boot: sample.boot, from: sample.seq, to: sample.seq });
     }
-    if (!this.tearsNextFlush) return;
-    this.tearsNextFlush = false;
+    if (!this.#tearsNextFlush) return;
+    this.#tearsNextFlush = false;
     this.powerCut();
     this.#ports.scheduler.after(3_000, () => this.powerOn());
   }

@@ -1,5 +1,5 @@
 /** What `deno task sim` can be told. Pure; every problem is reported. */
-import { type IncidentKind, incidentKinds } from "./scenario.ts";
+import { type BoardKind, type IncidentKind, incidentKinds } from "./scenario.ts";
 
 export interface SimOptions {
   readonly command: "run" | "shrink" | "help";
@@ -7,6 +7,7 @@ export interface SimOptions {
   readonly toSeed: number;
   readonly devices: number;
   readonly hours: number;
+  readonly boards: BoardKind;
   /** Null: each with even chance. */
   readonly faults: readonly IncidentKind[] | null;
   readonly store: "memory" | "duckdb";
@@ -23,6 +24,7 @@ export const simHelp = `deno task sim: the whole pipeline in virtual time, with 
 
   --devices N        boards (default 5)
   --hours H          hours of faults; then all is quiet and must drain (default 2)
+  --boards KIND      model (default), or micropython: the firmware itself
   --faults LIST      all (default: each with even chance), none, or names with commas
   --store KIND       memory (default) or duckdb: real files
   --scenario FILE    a kept scenario instead of a seed
@@ -38,7 +40,7 @@ export type ParsedOptions =
 export function parseSimOptions(args: readonly string[]): ParsedOptions {
   const problems: string[] = [];
   const options: { -readonly [K in keyof SimOptions]: SimOptions[K] } = {
-    ...{ command: "run", fromSeed: 1, toSeed: 1, devices: 5, hours: 2, faults: null },
+    ...{ command: "run", fromSeed: 1, toSeed: 1, devices: 5, hours: 2, boards: "model", faults: null },
     ...{ store: "memory", json: false, scenario: null, failUnreached: false },
   };
   const whole = (name: string, text: string | undefined, min: number): number => {
@@ -87,6 +89,9 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
         } else options.hours = hours;
         break;
       }
+      case "--boards":
+        options.boards = one(arg, list.shift(), ["model", "micropython"]);
+        break;
       case "--store":
         options.store = one(arg, list.shift(), ["memory", "duckdb"]);
         break;

@@ -3,13 +3,21 @@ import { parseSimOptions } from "./options.ts";
 
 Deno.test("every option does what it says", () => {
   const parsed = parseSimOptions(
-    "--seeds 3..9 --devices 2 --hours 0.5 --faults zombie,disk_full --store duckdb --json --fail-unreached"
+    "--seeds 3..9 --devices 2 --hours 0.5 --boards micropython --faults zombie,disk_full --store duckdb --json --fail-unreached"
       .split(" "),
   );
   assert.deepEqual(parsed, {
     kind: "options",
     options: {
-      ...{ command: "run", fromSeed: 3, toSeed: 9, devices: 2, hours: 0.5, faults: ["zombie", "disk_full"] },
+      ...{
+        command: "run",
+        fromSeed: 3,
+        toSeed: 9,
+        devices: 2,
+        hours: 0.5,
+        boards: "micropython",
+        faults: ["zombie", "disk_full"],
+      },
       ...{ store: "duckdb", json: true, scenario: null, failUnreached: true },
     },
   });

@@ -5,29 +5,28 @@
  *
  * One event at a time: after each, everything that it started comes to rest (`turn.ts`) before virtual time goes on.
  */
-import { createIngest, type Ingest } from "../ingest/mod.ts";
-import { noMetrics } from "../core/ports/metrics.ts";
 import { partitionOf } from "../core/murmur2.ts";
 import { headerNames } from "../core/schema.ts";
 import type { LogRecord } from "../core/ports/log.ts";
 import { below } from "../core/ports/random.ts";
-import type { Trace } from "../core/ports/trace.ts";
+import { silentTrace, type Trace } from "../core/ports/trace.ts";
 import { AggregatorProcess } from "./aggregator_process.ts";
-import { weatherOf } from "./board/weather.ts";
+import { loadMicroPythonRuntime, type MicroPythonRuntime } from "./board/mod.ts";
 import { virtualClock } from "./clock.ts";
-import { describeDifference, difference, oracleLines, storedLines } from "./compare.ts";
-import { hostileBodies } from "./hostile.ts";
-import { Invariants, Violation } from "./invariants.ts";
-import { noLogFaults, SimLog, type SimLogEnds, type SimLogFaultName } from "./log.ts";
-import { ModelBoard, type PostOutcome } from "./model_board.ts";
-import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
-import { judgeWorld, type WorldSample } from "./oracle_world.ts";
 import { type Disk, duckdbDisk, memoryDisk } from "./disk.ts";
+import { Fleet, isBoardIncident, requestOf } from "./fleet.ts";
+import { hostileBodies } from "./hostile.ts";
+import { type IngestAnswer, Ingests } from "./ingests.ts";
+import { Invariants, Violation } from "./invariants.ts";
+import { noLogFaults, SimLog, type SimLogFaultName } from "./log.ts";
+import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
 import type { Published } from "./published.ts";
 import { seededRandom } from "./random.ts";
 import { type Incident, type IncidentKind, judgeOf, type Scenario } from "./scenario.ts";
 import { Scheduler } from "./scheduler.ts";
+import type { RequestStory, Story } from "./story.ts";
 import { Gate } from "./turn.ts";
+import { arrivalsDiffer, closedLate, differsFromOracle, differsFromWorld, outcomesOf } from "./verdict.ts";
 
 export interface RunOptions {
   /** Where the data folders go, real DuckDB files; null: rows are kept in memory. */
@@ -37,6 +36,10 @@ export interface RunOptions {
   readonly onProgress?: (nowMs: number) => void;
   /** Invariants are looked at after so many events (default 50). */
   readonly checkEveryEvents?: number;
+  /** Shared by all runs of boards with the firmware; loaded for this one by default (some 100 ms). */
+  readonly micropython?: MicroPythonRuntime;
+  /** Keeps what happened, for {@link Outcome.story}. */
+  readonly tells?: boolean;
 }
 
 export interface Outcome {
@@ -51,83 +54,66 @@ export interface Outcome {
   readonly records: number;
   readonly virtualMs: number;
   readonly log: readonly LogRecord[];
+  /** Null unless asked for. */
+  readonly story: Story | null;
 }
 
 /** Everything must have drained so long after the faults have stopped. */
 const DRAIN_MS_MAX = 90 * 60_000;
 const RESTART_MS = 1_000;
-/** A window is closed so long after silence has made it due, at the latest: the longest wait for records, and some. */
-const CLOSE_SLACK_MS = 30_000;
-const ANSWER_LOST = null;
 
 /** Runs a scenario to its end. Throws only on mistakes of the harness. */
-export function runScenario(scenario: Scenario, options: RunOptions): Promise<Outcome> {
-  return new Pipeline(scenario, options).run();
-}
-
-interface NetworkFault {
-  readonly kind: "request_lost" | "answer_lost" | "request_delayed" | "request_doubled" | "half_open";
-  left: number;
-  readonly ms: number;
-}
-
-interface IngestProcess {
-  readonly ingest: Ingest;
-  readonly ends: SimLogEnds;
-  isDead: boolean;
+export async function runScenario(scenario: Scenario, options: RunOptions): Promise<Outcome> {
+  const needsRuntime = scenario.firmware === "micropython";
+  const runtime = needsRuntime ? options.micropython ?? await loadMicroPythonRuntime() : null;
+  return await new Pipeline(scenario, options, runtime).run();
 }
 
 class Pipeline {
   readonly scheduler: Scheduler;
   readonly gate = new Gate();
   readonly log: SimLog;
-  readonly boards: ModelBoard[];
+  readonly fleet: Fleet;
+  readonly ingests: Ingests;
   readonly workers: AggregatorProcess[];
   readonly invariants: Invariants;
   readonly #scenario: Scenario;
   readonly #options: RunOptions;
-  readonly #ingests: (IngestProcess | null)[];
   readonly #clock: ReturnType<typeof virtualClock>;
-  readonly #networkFaults: NetworkFault[][];
-  readonly #wifiDownUntilMs: number[];
-  readonly #sensorFaults: { kind: string; untilMs: number }[][];
   readonly #logFaults: SimLogFaultName[] = [];
   readonly #incidents = new Map<string, number>();
   readonly #outcomes = new Map<string, number>();
-  #dnsDownUntilMs = 0;
+  readonly #requests: RequestStory[] = [];
   #events = 0;
-  #requests = 0;
   #violation: string | null = null;
   #isQuiet = false;
   /** Things under way that have to be over before the end: restarts. */
   #pending = 0;
 
-  constructor(scenario: Scenario, options: RunOptions) {
+  constructor(scenario: Scenario, options: RunOptions, runtime: MicroPythonRuntime | null) {
     this.#scenario = scenario;
     this.#options = options;
-    const { seed, partitions, boards } = scenario;
-    this.scheduler = new Scheduler({ startMs: scenario.startMs });
-    this.#clock = virtualClock(this.scheduler);
-    const clock = this.#clock;
-    this.log = new SimLog({ partitions, clock, random: seededRandom(seed, "log") });
-    this.invariants = new Invariants(this.log, (sentence) => this.#violation ??= sentence);
-    this.#networkFaults = boards.map(() => []);
-    this.#wifiDownUntilMs = boards.map(() => 0);
-    this.#sensorFaults = boards.map(() => []);
-    this.boards = boards.map((spec, i) => {
-      const weather = weatherOf(seed, spec.device);
-      return new ModelBoard(spec, {
-        scheduler: this.scheduler,
-        random: seededRandom(seed, "board", spec.device),
-        climate: (nowMs) => this.#climate(i, weather.at(nowMs), nowMs),
-        sensorFault: (nowMs) => this.#sensorFault(i, nowMs),
-        post: (body, done) => this.#post(i, body, done),
-        askTime: (done) => this.#askTime(i, done),
-      });
+    const { seed, partitions } = scenario;
+    const { trace = silentTrace } = options;
+    const scheduler = this.scheduler = new Scheduler({ startMs: scenario.startMs });
+    const clock = this.#clock = virtualClock(scheduler);
+    const log = this.log = new SimLog({ partitions, clock, random: seededRandom(seed, "log") });
+    const onViolation = (sentence: string) => void (this.#violation ??= sentence);
+    this.invariants = new Invariants(log, onViolation);
+    this.ingests = new Ingests({
+      ...{ seed, clock, log, trace, onViolation },
+      onAcknowledged: (body) => this.invariants.acknowledged(body),
+    }, scenario.ingests);
+    this.fleet = new Fleet({
+      ...{ scheduler, scenario, runtime, onViolation },
+      deliver: (request, body, answer) => this.#deliver(request, body, answer),
+      isServed: () => this.ingests.isServed,
+      onHappened: (kind) => this.#happened(kind),
+      later: (ms, task) => this.#later(ms, task),
+      onRequest: (story) => options.tells === true ? void this.#requests.push(story) : undefined,
     });
     const world = {
-      ...{ scheduler: this.scheduler, clock, gate: this.gate, log: this.log },
-      trace: options.trace ?? { emit() {} },
+      ...{ scheduler, clock, gate: this.gate, log, trace },
       judge: judgeOf(scenario),
       publishEveryMs: scenario.publishEveryMs,
       readWaitMs: scenario.readWaitMs,
@@ -139,7 +125,6 @@ class Pipeline {
       { length: scenario.workers },
       (_, i) => new AggregatorProcess(world, i, diskOf(options.directory, i, world.judge.retentionMs)),
     );
-    this.#ingests = Array.from({ length: scenario.ingests }, () => null);
   }
 
   async run(): Promise<Outcome> {
@@ -154,6 +139,7 @@ class Pipeline {
       this.#violation ??= error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       return await this.#outcome([]);
     } finally {
+      this.fleet.close();
       for (const worker of this.workers) await worker.kill();
       await this.gate.settle();
       this.gate.close();
@@ -171,9 +157,9 @@ class Pipeline {
   // --- time --------------------------------------------------------------------------------------------------------
 
   #start(): void {
-    for (let i = 0; i < this.#ingests.length; i++) this.#startIngest(i);
+    for (let i = 0; i < this.ingests.count; i++) this.ingests.start(i);
     for (const worker of this.workers) worker.start();
-    this.boards.forEach((board, i) => this.scheduler.after(i * 37, () => board.powerOn()));
+    this.fleet.powerOn();
     for (const [i, incident] of this.#scenario.incidents.entries()) {
       this.scheduler.at(this.#scenario.startMs + incident.atMs, () => this.#inflict(incident, i));
     }
@@ -194,29 +180,21 @@ class Pipeline {
 
   #checkInvariants(): void {
     this.invariants.check();
-    for (const process of this.#ingests) {
-      const bytes = process?.ends.writer.pendingBytes() ?? 0;
-      if (bytes > 33 * 2 ** 20) this.#violation ??= `ingest has ${bytes} bytes waiting for the log`;
-    }
+    this.#violation ??= this.ingests.checkBounds() ?? this.fleet.failure;
   }
 
-  // --- ingest and network ------------------------------------------------------------------------------------------
+  // --- ingest --------------------------------------------------------------------------------------------------------
 
-  #startIngest(i: number): void {
-    const ends = this.log.open();
-    const random = seededRandom(this.#scenario.seed, "ingest", i, this.scheduler.nowMs);
-    const { trace = { emit() {} } } = this.#options;
-    const ingest = createIngest({ log: ends.writer, clock: this.#clock, random, trace, metrics: noMetrics });
-    this.#ingests[i] = { ingest, ends, isDead: false };
+  #deliver(request: Request, body: BodyInit, answer: (outcome: IngestAnswer) => void): void {
+    this.ingests.deliver(request, body, (outcome) => {
+      if (outcome.kind === "refused") this.#count("connection refused");
+      if (outcome.kind === "answer") this.#count(`answered ${outcome.response.status}`);
+      answer(outcome);
+    });
   }
 
   #crashIngest(i: number, forMs: number): void {
-    const process = this.#ingests[i];
-    if (process === null || process === undefined) return;
-    process.isDead = true;
-    process.ends.kill();
-    this.#ingests[i] = null;
-    this.#later(forMs, () => this.#startIngest(i));
+    if (this.ingests.crash(i)) this.#later(forMs, () => this.ingests.start(i));
   }
 
   /** Something that has to happen before the run can end. */
@@ -228,156 +206,25 @@ class Pipeline {
     });
   }
 
-  #isCutOff(board: number): boolean {
-    const nowMs = this.scheduler.nowMs;
-    return nowMs < (this.#wifiDownUntilMs[board] ?? 0) || nowMs < this.#dnsDownUntilMs;
-  }
-
-  #nextNetworkFault(board: number): NetworkFault | null {
-    const faults = this.#networkFaults[board] ?? [];
-    const [fault] = faults;
-    if (fault === undefined) return null;
-    if (--fault.left <= 0) faults.shift();
-    this.#happened(fault.kind);
-    return fault;
-  }
-
-  #post(board: number, body: string, done: (outcome: PostOutcome) => void): void {
-    const { latencyMs } = this.boards[board]!.spec;
-    const fail = () => done({ kind: "failed" });
-    if (this.#isCutOff(board)) return void this.scheduler.after(1, fail);
-    const fault = this.#nextNetworkFault(board);
-    const answer = (outcome: PostOutcome | typeof ANSWER_LOST) => {
-      if (outcome === null || fault?.kind === "answer_lost" || this.#isCutOff(board)) return;
-      this.scheduler.after(latencyMs, () => done(outcome));
-    };
-    if (fault?.kind === "request_lost" || fault?.kind === "half_open") {
-      // Half open: the board hears nothing; lost: a reset tells it soon.
-      if (fault.kind === "request_lost") this.scheduler.after(3 * latencyMs, fail);
-      return;
-    }
-    const delayMs = latencyMs + (fault?.kind === "request_delayed" ? fault.ms : 0);
-    this.scheduler.after(delayMs, () => this.#deliver(body, answer));
-    if (fault?.kind === "request_doubled") {
-      this.scheduler.after(delayMs + fault.ms, () => this.#deliver(body, () => {}));
-    }
-  }
-
-  #askTime(board: number, done: (nowMs: number) => void): void {
-    if (this.#isCutOff(board)) return;
-    const { latencyMs } = this.boards[board]!.spec;
-    this.scheduler.after(latencyMs, () => {
-      const { nowMs } = this.scheduler;
-      this.scheduler.after(latencyMs, () => done(nowMs));
-    });
-  }
-
-  /** A request arrives at one of the ingests; `answer(null)`: nobody will ever answer. */
-  #deliver(body: BodyInit, answer: (outcome: PostOutcome | null) => void, type = "application/json"): void {
-    const process = this.#ingests[this.#requests++ % this.#ingests.length];
-    if (process === null || process === undefined) {
-      this.#count("connection refused");
-      return answer({ kind: "failed" });
-    }
-    const request = new Request("http://ingest.sim/v1/readings", {
-      method: "POST",
-      headers: { "content-type": type },
-      body,
-    });
-    void (async () => {
-      try {
-        const response = await process.ingest.handler(request);
-        const text = await response.text();
-        if (process.isDead) return answer({ kind: "failed" });
-        this.#count(`answered ${response.status}`);
-        if (response.status === 202) this.invariants.acknowledged(body);
-        answer(answerOf(response, text));
-      } catch (error) {
-        if (!process.isDead) this.#violation ??= `ingest threw: ${String(error)}`;
-      }
-    })();
-  }
-
-  // --- sensors -----------------------------------------------------------------------------------------------------
-
-  #sensorFaultAt(board: number, nowMs: number): string | null {
-    return (this.#sensorFaults[board] ?? []).find((fault) => nowMs < fault.untilMs)?.kind ?? null;
-  }
-
-  #sensorFault(board: number, nowMs: number): string | null {
-    const kind = this.#sensorFaultAt(board, nowMs);
-    return kind === "sensor_silent" ? "timeout" : kind === "sensor_checksum" ? "checksum" : null;
-  }
-
-  #climate(
-    board: number,
-    air: { temperatureTenthsC: number; humidityTenthsPct: number },
-    nowMs: number,
-  ): { temperatureTenthsC: number; humidityTenthsPct: number } {
-    const kind = this.#sensorFaultAt(board, nowMs);
-    if (kind === "sensor_stuck") return { temperatureTenthsC: 10, humidityTenthsPct: 10 };
-    if (kind === "sensor_out_of_range") return { temperatureTenthsC: -2_000, humidityTenthsPct: 2_550 };
-    return air;
-  }
-
   // --- incidents ---------------------------------------------------------------------------------------------------
 
   async #inflict(incident: Incident, number: number): Promise<void> {
     if (this.#isQuiet) return;
     const { kind, forMs = 1_000, count = 1 } = incident;
-    const { nowMs } = this.scheduler;
-    const boardNumber = (incident.board ?? 0) % Math.max(1, this.boards.length);
-    const board = this.boards[boardNumber];
+    if (isBoardIncident(kind)) return this.fleet.inflict({ ...incident, kind });
     switch (kind) {
-      case "request_lost":
-      case "answer_lost":
-      case "request_delayed":
-      case "request_doubled":
-      case "half_open":
-        this.#networkFaults[boardNumber]?.push({ kind, left: count, ms: forMs });
-        return;
-      case "wifi_down":
-        this.#wifiDownUntilMs[boardNumber] = nowMs + forMs;
-        break;
-      case "dns_down":
-        this.#dnsDownUntilMs = nowMs + forMs;
-        break;
-      case "power_cut":
-        board?.powerCut();
-        this.#later(forMs, () => board?.powerOn());
-        break;
-      case "brown_out":
-        for (let i = 0; i < count; i++) {
-          this.#later(i * 400, () => board?.powerCut());
-          this.#later(i * 400 + 200, () => board?.powerOn());
-        }
-        break;
-      case "torn_flash_write":
-        if (board !== undefined) board.tearsNextFlush = true;
-        break;
-      case "flash_erased":
-        board?.powerCut();
-        board?.eraseFlash();
-        this.#later(2_000, () => board?.powerOn());
-        break;
-      case "sensor_silent":
-      case "sensor_checksum":
-      case "sensor_stuck":
-      case "sensor_out_of_range":
-        this.#sensorFaults[boardNumber]?.unshift({ kind, untilMs: nowMs + forMs });
-        break;
       case "ingest_crash":
-        this.#crashIngest((incident.ingest ?? 0) % this.#ingests.length, forMs);
+        this.#crashIngest((incident.ingest ?? 0) % this.ingests.count, forMs);
         break;
       case "hostile_sender":
         for (
           const { body, type } of hostileBodies(
             seededRandom(this.#scenario.seed, "hostile", number),
-            nowMs,
+            this.scheduler.nowMs,
             count,
           )
         ) {
-          this.#deliver(body, () => {}, type);
+          this.#deliver(requestOf(body, type), body, () => {});
         }
         break;
       case "log_down":
@@ -431,7 +278,7 @@ class Pipeline {
   async #appendForeign(number: number, count: number): Promise<void> {
     const random = seededRandom(this.#scenario.seed, "foreign", number);
     const ends = this.log.open();
-    const device = this.boards[below(random, this.boards.length)]?.spec.device ?? "board-1";
+    const device = this.fleet.boards[below(random, this.fleet.boards.length)]?.device ?? "board-1";
     const mine = partitionOf(device, this.log.partitions);
     const any = below(random, this.log.partitions);
     const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
@@ -529,12 +376,7 @@ class Pipeline {
   /** Faults stop; what was broken is brought up again, as a person or a supervisor would. */
   async #becomeQuiet(): Promise<void> {
     this.#isQuiet = true;
-    this.#dnsDownUntilMs = 0;
-    this.boards.forEach((board, i) => {
-      this.#networkFaults[i] = [];
-      this.#wifiDownUntilMs[i] = 0;
-      board.tearsNextFlush = false;
-    });
+    this.fleet.calm();
     // What is planned to come back comes back; then whatever is still down.
     await this.#advance(this.scheduler.nowMs + 15 * 60_000);
     while (this.#pending > 0 && this.#violation === null) await this.#advance(this.scheduler.nowMs + 60_000);
@@ -542,10 +384,7 @@ class Pipeline {
     this.log.setFaults(noLogFaults);
     this.log.setDown(false);
     for (const worker of this.workers) worker.commitsToRefuse = 0;
-    for (const board of this.boards) {
-      board.powerOn();
-      board.stopSampling();
-    }
+    await this.fleet.comeToRest();
     for (const worker of this.workers) if (!worker.isRunning) worker.start();
   }
 
@@ -555,7 +394,7 @@ class Pipeline {
       await this.#advance(this.scheduler.nowMs + 30_000);
       if (this.#violation !== null) return;
       await this.#tendWorkers();
-      const unsent = this.boards.reduce((sum, board) => sum + board.unsentCount, 0);
+      const unsent = this.fleet.unsentCount;
       if (unsent === 0 && this.#pending === 0) break;
       if (this.scheduler.nowMs < endMs) continue;
       this.#violation = `${unsent} readings are still on boards ${
@@ -601,7 +440,6 @@ class Pipeline {
     if (this.#violation !== null) return await this.#outcome([]);
     const stoppedMs = this.scheduler.nowMs;
     await this.#stopWorkers();
-    const published: Published[] = [];
     const judged: OracleResult[] = [];
     for (let partition = 0; partition < this.log.partitions; partition++) {
       const newest = await this.#newestPublication(partition);
@@ -618,12 +456,14 @@ class Pipeline {
         }
         continue;
       }
-      published.push(newest);
-      this.#compare(partition, newest, expected);
+      this.#violation ??= differsFromOracle(newest, expected, this.log.range(partition).next);
     }
-    this.#compareWorld(judged);
-    for (const result of judged) this.#checkClosed(result, stoppedMs);
-    this.#countOutcomes(judged);
+    const config = judgeOf(this.#scenario);
+    this.#violation ??= differsFromWorld(judged, this.fleet.samples, config);
+    for (const result of judged) {
+      this.#violation ??= closedLate(result, config.idleMs, stoppedMs) ?? arrivalsDiffer(result);
+    }
+    for (const [what, count] of outcomesOf(judged, this.fleet.samples)) this.#count(what, count);
     return await this.#outcome(judged);
   }
 
@@ -647,83 +487,25 @@ class Pipeline {
     return newest;
   }
 
-  #compare(partition: number, published: Published, expected: OracleResult): void {
-    const found = difference(storedLines(published), oracleLines(expected));
-    if (found !== null) {
-      this.#violation ??= `partition ${partition} differs from the oracle: ${describeDifference(found)}`;
-    }
-    const { next } = this.log.range(partition);
-    const { nextOffset } = published.position;
-    if (nextOffset !== next) {
-      this.#violation ??= `partition ${partition} is published up to ${nextOffset} of ${next}`;
-    }
-  }
-
-  /** Silence closes windows by itself: the owner of a partition appends a tick when no record comes. */
-  #checkClosed({ open, devices }: OracleResult, nowMs: number): void {
-    const { idleMs } = judgeOf(this.#scenario);
-    for (const { device, size, startMs, endMs } of open) {
-      const lastAppendMs = devices.find((row) => row.device === device)?.lastAppendMs ?? 0;
-      const dueMs = Math.max(endMs, lastAppendMs) + idleMs;
-      if (dueMs + CLOSE_SLACK_MS >= nowMs) continue;
-      this.#violation ??=
-        `window ${device} ${size} ${startMs} was due at ${dueMs} and is still open at ${nowMs}`;
-    }
-  }
-
-  #compareWorld(judged: readonly OracleResult[]): void {
-    const problems = judgeWorld(this.#samples(), {
-      readings: judged.flatMap((result) => result.readings),
-      windows: judged.flatMap((result) => [...result.windows, ...result.open]),
-      boots: judged.flatMap((result) => result.boots),
-    }, this.#scenario.windows);
-    if (problems.length > 0) {
-      this.#violation ??= `${problems.length} differences from what was measured: ${
-        problems.slice(0, 5).join("; ")
-      }`;
-    }
-  }
-
-  #samples(): WorldSample[] {
-    return this.boards.flatMap((board) => board.samples);
-  }
-
-  #countOutcomes(judged: readonly OracleResult[]): void {
-    for (const result of judged) {
-      for (const row of result.quarantined) this.#count(`quarantined ${row.reason}`);
-      for (const row of result.windows) {
-        this.#count(`closed by ${row.closedBy}`);
-        if (row.revision > 0) this.#count("revised");
-      }
-      for (const device of result.devices) {
-        for (const [outcome, count] of Object.entries(device.arrivals)) this.#count(outcome, count);
-        if (device.sharedName) this.#count("shared name");
-        const sum = Object.values(device.arrivals).reduce((total, count) => total + count, 0);
-        if (sum !== device.inLog) {
-          this.#violation ??= `arrivals of ${device.device}: ${sum} of ${device.inLog}`;
-        }
-      }
-      for (const { states } of result.boots) {
-        this.#count("slots lost", states.lost);
-        this.#count("slots missing", states.missing);
-      }
-    }
-    for (const { fate } of this.#samples()) this.#count(`on the board: ${fate}`);
-  }
-
   async #outcome(judged: readonly OracleResult[]): Promise<Outcome> {
     const entries = (map: ReadonlyMap<string, number>) =>
       Object.fromEntries([...map].sort(([a], [b]) => a < b ? -1 : 1));
     const log = Array.from({ length: this.log.partitions }, (_, p) => this.log.records(p)).flat();
+    const digest = await digestOf(judged.flatMap((result) => result.windows));
+    const violation = this.#violation;
     return {
-      digest: await digestOf(judged.flatMap((result) => result.windows)),
-      violation: this.#violation,
+      digest,
+      violation,
       incidents: entries(this.#incidents),
       outcomes: entries(this.#outcomes),
       events: this.#events,
       records: log.length,
       virtualMs: this.scheduler.nowMs - this.#scenario.startMs,
       log,
+      story: this.#options.tells !== true ? null : {
+        ...{ scenario: this.#scenario, violation, digest, endMs: this.scheduler.nowMs },
+        ...{ samples: this.fleet.samples, requests: this.#requests, records: log, judged },
+      },
     };
   }
 }
@@ -739,13 +521,6 @@ const logFaultOf = {
   log_read_refused: "refusedRead",
   log_short_read: "shortRead",
 } as const satisfies Partial<Record<IncidentKind, SimLogFaultName>>;
-
-function answerOf(response: Response, text: string): PostOutcome {
-  const retryAfterMs = 1_000 * Number(response.headers.get("retry-after") ?? 0);
-  let credit = 1;
-  if (response.status === 202) credit = Number((JSON.parse(text) as { credit: number }).credit);
-  return { kind: "answer", status: response.status, retryAfterMs, credit };
-}
 
 const diskOf = (directory: string | null, worker: number, retentionMs: number): Disk =>
   directory === null ? memoryDisk() : duckdbDisk(`${directory}/worker-${worker}`, retentionMs);

@@ -74,6 +74,9 @@ export interface Incident {
   readonly forMs?: number;
 }
 
+/** What runs on a board. */
+export type BoardKind = "model" | "micropython";
+
 export interface Scenario {
   readonly version: 1;
   readonly seed: number;
@@ -87,6 +90,11 @@ export interface Scenario {
   readonly publishEveryMs: number;
   readonly readWaitMs: number;
   readonly recordsPerCommitMax: number;
+  /**
+   * What runs on the boards: their model (default), or the project's firmware in MicroPython. The firmware has its own
+   * flash ring and its own rules of sending: of a board's specification its device, interval, latency and clock count.
+   */
+  readonly firmware?: BoardKind;
   readonly boards: readonly ModelBoardSpec[];
   readonly incidents: readonly Incident[];
 }
@@ -96,6 +104,8 @@ export interface DrawOptions {
   readonly hours?: number;
   /** Only these kinds; none for an empty list; default: each with even chance. */
   readonly faults?: readonly IncidentKind[];
+  /** Default: models. */
+  readonly boards?: BoardKind;
 }
 
 export const judgeOf = (scenario: Pick<Scenario, "windows">): JudgeConfig => ({
@@ -112,7 +122,10 @@ const fixed = (label: string, sizeMs: number, hopMs = sizeMs): WindowSpec => ({
 });
 
 /** The scenario of `seed`. */
-export function drawScenario(seed: number, { devices = 5, hours = 2, faults }: DrawOptions = {}): Scenario {
+export function drawScenario(
+  seed: number,
+  { devices = 5, hours = 2, faults, boards = "model" }: DrawOptions = {},
+): Scenario {
   const random = seededRandom(seed, "scenario");
   const faultsMs = Math.max(MINUTE, Math.round(hours * HOUR));
   const partitions = 1 + below(random, 3);
@@ -136,6 +149,7 @@ export function drawScenario(seed: number, { devices = 5, hours = 2, faults }: D
     publishEveryMs: pick(random, [2 * MINUTE, 10 * MINUTE]),
     readWaitMs: pick(random, [500, 2 * SECOND, 10 * SECOND]),
     recordsPerCommitMax: pick(random, [1, 7, 5_000]),
+    ...(boards === "model" ? {} : { firmware: boards }),
     boards: Array.from({ length: devices }, (_, i) => drawBoard(seed, i)),
   };
   const allowed = faults ?? (Object.keys(incidentKinds) as IncidentKind[]).filter(() => chance(random, 1, 2));
