@@ -12,12 +12,13 @@ import type { WokwiProject } from "./project.ts";
 import type { Scenario, Step } from "./scenario.ts";
 import { samePicture } from "./screenshot.ts";
 import { lastLine, stepText } from "./step_text.ts";
-import { followWeather, type WeatherSample } from "./weather.ts";
+import { followWeather, sensorPart } from "./weather.ts";
+import type { WeatherSample } from "./weather_samples.ts";
 
 export interface RunOptions {
   /** Simulated time that the scenario may take, in nanoseconds; 0: no bound. */
   readonly timeoutNanos: number;
-  /** What the air at the sensor is like over simulated time, in order; empty: as the diagram and the scenario say. */
+  /** Weather for a simulator that has none of its own, in order; empty: as the diagram and the scenario say. */
   readonly weather: readonly WeatherSample[];
   readonly files: ScenarioFiles;
   /** Told of each step when it is over. */
@@ -97,6 +98,8 @@ class ScenarioRun {
   /** Rejects when the run can't go on: its time is over, or the simulator is gone. */
   readonly #end = Promise.withResolvers<never>();
   #broken: Error | null = null;
+  /** Controls of the sensor that the scenario has set. */
+  readonly #held = new Set<string>();
 
   constructor(client: APIClient, project: WokwiProject, scenario: Scenario, options: RunOptions) {
     this.#client = client;
@@ -143,7 +146,7 @@ class ScenarioRun {
     for (const [name, content] of this.#project.files) await client.fileUpload(name, content);
     await client.serialMonitorListen();
     await this.#addTimeout();
-    await followWeather(client, weather, (error) => this.#break(error));
+    await followWeather(client, weather, (channel) => this.#held.has(channel), (error) => this.#break(error));
     const { firmware } = this.#project;
     await client.simStart({ firmware, elf: firmware, chips: [], pause: true });
   }
@@ -215,6 +218,7 @@ class ScenarioRun {
       case "write-serial":
         return void await client.serialMonitorWrite(step.bytes);
       case "set-control":
+        if (step.part === sensorPart) this.#held.add(step.control);
         return void await client.controlSet(step.part, step.control, step.value);
       case "expect-pin": {
         // wokwi-cli looks only whether the value is truthy; one client has numbers, another booleans.

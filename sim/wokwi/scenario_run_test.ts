@@ -6,7 +6,7 @@ import type { WokwiProject } from "./project.ts";
 import { readScenario } from "./scenario_file.ts";
 import { runScenario, type ScenarioResult, serialBytesMax } from "./scenario_run.ts";
 import { FakeSimulator, type Happening } from "./testing/fake_simulator.ts";
-import type { WeatherSample } from "./weather.ts";
+import type { WeatherSample } from "./weather_samples.ts";
 
 const project: WokwiProject = {
   folder: "",
@@ -214,9 +214,9 @@ Deno.test("a simulator that refuses the start, dies or goes away breaks the run,
 
 Deno.test("the weather is told at its times, and the steps don't notice", async () => {
   const weather = [
-    { nanos: 0, temperatureC: 20, humidityPct: 50 },
-    { nanos: at(1), temperatureC: -20, humidityPct: 60.5 },
-    { nanos: at(9), temperatureC: 0, humidityPct: 0 },
+    { atNanos: 0, temperatureTenthsC: 200, humidityTenthsPct: 500 },
+    { atNanos: at(1), temperatureTenthsC: -200, humidityTenthsPct: 605 },
+    { atNanos: at(9), temperatureTenthsC: 0, humidityTenthsPct: 0 },
   ];
   const { verdict, nanos, simulator } = await run("  - delay: 2s\n  - delay: 1s\n", { weather });
   assert.deepEqual([verdict.kind, nanos], ["passed", at(3)]);
@@ -226,6 +226,11 @@ Deno.test("the weather is told at its times, and the steps don't notice", async 
     `control:set {"part":"dht","control":"temperature","value":-20}`,
     `control:set {"part":"dht","control":"humidity","value":60.5}`,
   ]);
+  const byHand = "  - set-control: { part-id: dht, name: temperature, value: 7 }\n  - delay: 2s\n";
+  const held = (await run(byHand, { weather })).simulator.commands.filter((each) =>
+    each.includes(`"temperature"`)
+  );
+  assert.deepEqual(held, [`control:set {"part":"dht","control":"temperature","value":7}`]);
   const simulatorThatRefuses = new FakeSimulator();
   simulatorThatRefuses.answers.set("control:set", new Error("no part dht"));
   assert.match(

@@ -1,91 +1,37 @@
 /**
- * The air at the sensor over simulated time, from a CSV file: `seconds,temperature_c,humidity_pct`. Each line holds from
- * its second on. A simulator is stopped at that time, told, and let go on: so it works wherever the protocol is spoken.
+ * Weather on a simulator that has none of its own: it is stopped at the time of each sample, told, and let go on. What the
+ * scenario sets by hand stays as it was set, as in the offline simulator.
  */
 import type { APIClient } from "@wokwi/client";
+import type { WeatherSample } from "./weather_samples.ts";
 
-export interface WeatherSample {
-  /** Simulated nanoseconds since the start. */
-  readonly nanos: number;
-  readonly temperatureC: number;
-  readonly humidityPct: number;
-}
-
-/** A month of a sample every 2 s, and some. */
-export const weatherSamplesMax = 2_000_000;
-const header = "seconds,temperature_c,humidity_pct";
-const SECONDS_MAX = 9_000_000;
-
-export type ReadWeather =
-  | { readonly kind: "weather"; readonly samples: readonly WeatherSample[] }
-  | { readonly kind: "problem"; readonly problem: string };
-
-/** Reads the file's text; lines that are empty or begin with `#` are left out. */
-export function readWeather(text: string): ReadWeather {
-  const samples: WeatherSample[] = [];
-  let lines = 0;
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    const content = line.trim();
-    if (content === "" || content.startsWith("#")) continue;
-    if (lines++ === 0) {
-      if (content.replaceAll(" ", "") !== header) return problem(index, `must be ${header}`);
-      continue;
-    }
-    const sample = sampleOf(content);
-    if (typeof sample === "string") return problem(index, sample);
-    const before = samples.at(-1);
-    if (before !== undefined && sample.nanos <= before.nanos) return problem(index, "seconds must grow");
-    if (samples.length === weatherSamplesMax) return problem(index, `more than ${weatherSamplesMax} lines`);
-    samples.push(sample);
-  }
-  return samples.length === 0
-    ? problem(0, `needs ${header} and a line of numbers`)
-    : { kind: "weather", samples };
-}
-
-/** The sensor's range is the air's here: what it can't measure can't be told to it. */
-const ranges = [["seconds", 0, SECONDS_MAX], ["temperature_c", -40, 80], ["humidity_pct", 0, 100]] as const;
-
-function sampleOf(line: string): WeatherSample | string {
-  const cells = line.split(",").map((cell) => cell.trim());
-  if (cells.length !== ranges.length) return `must have ${ranges.length} cells`;
-  const numbers: number[] = [];
-  for (const [index, [name, min, max]] of ranges.entries()) {
-    const cell = cells[index] ?? "";
-    const value = Number(cell);
-    if (!/^-?\d+(\.\d+)?$/.test(cell) || value < min || value > max) {
-      return `${name} must be a number from ${min} to ${max}, not ${JSON.stringify(cell)}`;
-    }
-    numbers.push(value);
-  }
-  const [seconds = 0, temperatureC = 0, humidityPct = 0] = numbers;
-  return { nanos: Math.round(seconds * 1e9), temperatureC, humidityPct };
-}
-
-const problem = (index: number, sentence: string): ReadWeather => ({
-  kind: "problem",
-  problem: `line ${index + 1}: ${sentence}`,
-});
+/** The sensor's part in the diagram, and its controls. */
+export const sensorPart = "dht";
+type Channel = "temperature" | "humidity";
 
 /**
- * Sets the sensor (part `dht`) at the time of each sample: arms the first one, and from then on goes on by itself. To be
- * called before the start. `failed` is told if the simulator refuses.
+ * Arms the first sample, and from then on goes on by itself. To be called before the start. `isHeld` tells whether a
+ * channel was set by hand; `failed` is told if the simulator refuses.
  */
 export async function followWeather(
   client: APIClient,
   samples: readonly WeatherSample[],
+  isHeld: (channel: Channel) => boolean,
   failed: (error: Error) => void,
 ): Promise<void> {
   let next = 0;
   const arm = async (): Promise<void> => {
     const sample = samples[next++];
     if (sample === undefined) return;
-    const point = await client.addPausePoint({ type: "time-absolute", nanos: sample.nanos });
+    const point = await client.addPausePoint({ type: "time-absolute", nanos: sample.atNanos });
     point.promise.then(() => tell(sample)).catch(failed);
   };
+  const set = async (channel: Channel, tenths: number | undefined): Promise<void> => {
+    if (tenths !== undefined && !isHeld(channel)) await client.controlSet(sensorPart, channel, tenths / 10);
+  };
   const tell = async (sample: WeatherSample): Promise<void> => {
-    await client.controlSet("dht", "temperature", sample.temperatureC);
-    await client.controlSet("dht", "humidity", sample.humidityPct);
+    await set("temperature", sample.temperatureTenthsC);
+    await set("humidity", sample.humidityTenthsPct);
     await arm();
     await client.simResume();
   };

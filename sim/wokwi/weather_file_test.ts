@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
-import { readWeather } from "./weather.ts";
+import { readWeather } from "./weather_file.ts";
 
 const head = "seconds,temperature_c,humidity_pct\n";
 
 Deno.test("weather is read with its times in nanoseconds", () => {
-  assert.deepEqual(readWeather(`# a night\n${head}0,21.5,40\n\n7.25, -20.0, 99.9\r\n`), {
+  assert.deepEqual(readWeather(`# a night\n${head}0,21.5,40\n\n7.25, -20.0, 99.9\r\n8,,1\n`), {
     kind: "weather",
     samples: [
-      { nanos: 0, temperatureC: 21.5, humidityPct: 40 },
-      { nanos: 7_250_000_000, temperatureC: -20, humidityPct: 99.9 },
+      { atNanos: 0, temperatureTenthsC: 215, humidityTenthsPct: 400 },
+      { atNanos: 7_250_000_000, temperatureTenthsC: -200, humidityTenthsPct: 999 },
+      { atNanos: 8_000_000_000, humidityTenthsPct: 10 },
     ],
   });
 });
@@ -28,7 +29,7 @@ Deno.test("a wrong line is told by its number", () => {
     [`${head}0,1,100.1`, /line 2: humidity_pct/],
     [`${head}0,1,-0.1`, /line 2: humidity_pct/],
     [`${head}-1,1,1`, /line 2: seconds must be a number from 0/],
-    [`${head}0,,1`, /line 2: temperature_c/],
+    [`${head},1,1`, /line 2: seconds/],
     [`${head}0,1e1,1`, /line 2: temperature_c/],
     [`${head}5,1,1\n5,2,2`, /line 3: seconds must grow/],
   ];
