@@ -2,9 +2,7 @@
  * A scripted simulator behind `@wokwi/client`: it knows the protocol's pause points and nothing of a board. For tests of
  * what drives a simulator, with answers that a real one rarely gives.
  */
-import type { APIClient } from "@wokwi/client";
-
-type Transport = ConstructorParameters<typeof APIClient>[0];
+import type { ITransport } from "@wokwi/client";
 
 /** Something that happens at a simulated time. */
 export type Happening =
@@ -31,7 +29,7 @@ interface Point {
   seen: string;
 }
 
-export class FakeSimulator implements Transport {
+export class FakeSimulator implements ITransport {
   // deno-lint-ignore no-explicit-any
   onMessage: (message: any) => void = () => {};
   onClose?: (code: number, reason?: string) => void;
