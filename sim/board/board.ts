@@ -7,7 +7,7 @@ import { seededRandom } from "../random.ts";
 import type { Scheduler } from "../scheduler.ts";
 import { Chip, type Durable, type Surroundings } from "./chip.ts";
 import { Flash, type PlannedCut, PowerLost } from "./flash.ts";
-import { type BoardHost, linkStatus, type ResetCause } from "./host.ts";
+import { type BoardHost, linkStatus, type PinMode, type ResetCause } from "./host.ts";
 import type { Network } from "./network.ts";
 import { PinTrace } from "./pin_trace.ts";
 
@@ -74,6 +74,7 @@ export class Board {
     this.#durable = {
       flash: this.flash,
       pinLevels: new Map(),
+      pinModes: new Map(),
       rtc: { seconds: 0, setAtMs: 0 },
       rtcMemory: new Uint8Array(),
     };
@@ -97,6 +98,12 @@ export class Board {
   /** What a pin carries now. */
   pin(pin: number): 0 | 1 {
     return this.#chip?.pins.read(pin) ?? 0;
+  }
+
+  /** How the running program has set a pin up: an input without pulls until it does. */
+  pinMode(pin: number): PinMode {
+    const idle: PinMode = { direction: "in", pullUp: false, pullDown: false };
+    return this.on ? this.#durable.pinModes.get(pin) ?? idle : idle;
   }
 
   /** Throws what has stopped the firmware, if anything: a hang, or an exception that reached the top. */

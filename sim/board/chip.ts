@@ -3,7 +3,7 @@ import type { Random } from "../../core/ports/random.ts";
 import type { EventTask, Planned, Scheduler } from "../scheduler.ts";
 import { type Climate, decodePulses, type SensorFault, sensorPulses } from "./dht22.ts";
 import type { Flash } from "./flash.ts";
-import type { BoardHost, HostClock, HostPins, HostPower, HostSerial, ResetCause } from "./host.ts";
+import type { BoardHost, HostClock, HostPins, HostPower, HostSerial, PinMode, ResetCause } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { PinTrace } from "./pin_trace.ts";
 import { type AccessPointState, Radio } from "./radio.ts";
@@ -22,6 +22,7 @@ export interface Surroundings {
 export interface Durable {
   readonly flash: Flash;
   readonly pinLevels: Map<number, 0 | 1>;
+  readonly pinModes: Map<number, PinMode>;
   /** The real-time clock: its value in seconds since 2000 at `setAtMs`. */
   rtc: { seconds: number; setAtMs: number };
   rtcMemory: Uint8Array;
@@ -71,6 +72,7 @@ export class Chip implements BoardHost {
       durable.rtcMemory = new Uint8Array();
     }
     durable.pinLevels.clear();
+    durable.pinModes.clear();
     const isAlive = () => this.#alive;
     const world = { accessPoint: (nowMs: number) => surroundings.accessPoint(nowMs), joinMs: options.joinMs };
     this.radio = new Radio(scheduler, world, entropy, isAlive);
@@ -115,12 +117,14 @@ export class Chip implements BoardHost {
   #makePins(): HostPins {
     const { scheduler, durable, dhtPin, surroundings, trace } = this.#options;
     return {
+      configure: (pin, mode) => void durable.pinModes.set(pin, mode),
       write: (pin, level) => {
         if (durable.pinLevels.get(pin) === level) return;
         durable.pinLevels.set(pin, level);
         return trace.level(pin, level, scheduler.nowMs * 1000);
       },
-      read: (pin) => durable.pinLevels.get(pin) ?? (pin === dhtPin ? 1 : 0),
+      read: (pin) =>
+        durable.pinLevels.get(pin) ?? (pin === dhtPin || durable.pinModes.get(pin)?.pullUp === true ? 1 : 0),
       readDht: (pin) => {
         const nowMs = scheduler.nowMs;
         const wired = pin === dhtPin;

@@ -91,7 +91,16 @@ export interface HostFlash {
   usedBytes(): number;
 }
 
+/** How a pin is set up; the numbers are those of `machine.Pin`'s modes and pulls on the ESP32. */
+export interface PinMode {
+  readonly direction: "in" | "out" | "openDrain";
+  readonly pullUp: boolean;
+  readonly pullDown: boolean;
+}
+
 export interface HostPins {
+  /** Sets a pin up; until then it is an input without pulls. */
+  configure(pin: number, mode: PinMode): void;
   /** Drives a pin. A promise holds the program as {@link HostSerial.write} does. */
   write(pin: number, level: 0 | 1): void | Promise<void>;
   read(pin: number): 0 | 1;

@@ -71,12 +71,22 @@ function clockAndPower(host: BoardHost, bytesAt: (address: number, length: numbe
   };
 }
 
+/** `machine.Pin`'s modes and pulls on the ESP32 (ports/esp32/machine_pin.c). */
+const [OUT, OPEN_DRAIN, PULL_DOWN, PULL_UP] = [3, 7, 1, 2] as const;
+
 function pins(
   host: BoardHost,
   fill: (address: number, bytes: Uint8Array) => number,
   program: MicroPythonProgram,
 ): object {
   return {
+    /** A mode of 0 or a pull of 0 leaves it as an input, without pulls; see `shims/machine.py` for the numbers. */
+    pin_mode: (pin: number, mode: number, pull: number) =>
+      host.pins.configure(pin, {
+        direction: mode === OPEN_DRAIN ? "openDrain" : mode === OUT ? "out" : "in",
+        pullUp: (pull & PULL_UP) !== 0,
+        pullDown: (pull & PULL_DOWN) !== 0,
+      }),
     /** Three arguments, so that Python can be suspended here (see realm.ts). */
     pin_write: (pin: number, level: number, _: number) =>
       program.hold(host.pins.write(pin, level === 0 ? 0 : 1)),

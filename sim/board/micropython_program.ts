@@ -138,6 +138,7 @@ export class MicroPythonProgram implements Program {
     this.#realm = realm;
     this.#collect = this.#makeCollector(realm);
     realm.files.mkdir("/.sim");
+    realm.files.mkdir("/.sim/frozen");
     for (const [name, code] of this.#shims.modules) realm.files.writeFile(`/.sim/${name}`, code);
     restoreFiles(realm, host.flash as Flash);
     realm.registerModule("host", hostModule(host, realm, this));

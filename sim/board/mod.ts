@@ -19,7 +19,7 @@ export { createBoard, type CreateBoardOptions } from "./create_board.ts";
 export { type Climate, encodeFrame, type SensorFault } from "./dht22.ts";
 export { type Firmware, type FirmwareSettings, installFirmware, loadFirmware } from "./firmware.ts";
 export { type CutPoint, Flash, type PlannedCut } from "./flash.ts";
-export type { BoardHost, ResetCause } from "./host.ts";
+export type { BoardHost, PinMode, ResetCause } from "./host.ts";
 export { type HttpFault, type HttpHandler, HttpNetwork, type HttpNetworkOptions } from "./http_network.ts";
 export {
   loadMicroPythonRuntime,
@@ -30,6 +30,6 @@ export {
 } from "./micropython_program.ts";
 export { createModelBoard, type CreateModelBoardOptions } from "./model/create_model_board.ts";
 export type { Connection, ConnectionEvents, ConnectionFailure, Network } from "./network.ts";
-export { type PinChange, PinTrace } from "./pin_trace.ts";
+export { type PinChange, type PinListener, PinTrace } from "./pin_trace.ts";
 export type { AccessPointState } from "./radio.ts";
 export { type Weather, weatherOf } from "./weather.ts";

@@ -12,11 +12,13 @@ export interface Shims {
 }
 
 const MODULES = ["time.py", "machine.py", "network.py", "select.py", "socket.py", "esp_asyncio.py"] as const;
+/** Modules that the ESP32's image has frozen: found after the board's own files, imported when asked for. */
+const FROZEN = ["frozen/dht.py"] as const;
 
 export function loadShims(): Shims {
   const file = (name: string) => readFileSync(new URL(`./shims/${name}`, import.meta.url));
   return {
-    modules: MODULES.map((name) => [name, new Uint8Array(file(name))]),
+    modules: [...MODULES, ...FROZEN].map((name) => [name, new Uint8Array(file(name))]),
     boot: file("boot.py").toString("utf8"),
   };
 }

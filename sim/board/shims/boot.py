@@ -2,7 +2,7 @@
 import sys
 sys.path.insert(0, "/.sim")
 import time, machine, network, select, socket, esp_asyncio
-sys.path[:] = ["", ".frozen", "/lib"]
+sys.path[:] = ["", ".frozen", "/.sim/frozen", "/lib"]
 del sys.modules["esp_asyncio"]
 import os, host
 

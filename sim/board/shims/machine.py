@@ -49,10 +49,16 @@ class Pin:
 
     def __init__(self, id, mode=-1, pull=-1, value=None):
         self.id = id
-        if value is not None:
-            self.value(value)
+        self._mode, self._pull = Pin.IN, 0
+        self.init(mode, pull, value)
 
     def init(self, mode=-1, pull=-1, value=None):
+        if mode != -1:
+            self._mode, self._pull = mode, 0
+        if pull is None or pull != -1:
+            self._pull = pull or 0
+        if mode != -1 or pull != -1:
+            _host.pin_mode(self.id, self._mode, self._pull)
         if value is not None:
             self.value(value)
 

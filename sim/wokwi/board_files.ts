@@ -1,0 +1,63 @@
+/** From what a client has uploaded to what lies in the board's flash: the ways in which Wokwi users deliver MicroPython. */
+import type { FlashSection } from "./commands.ts";
+import { type Refusal, refusal } from "./refusal.ts";
+import type { Uploads } from "./uploads.ts";
+
+/** What `sim:start` names. */
+export interface Delivery {
+  readonly firmware: string | readonly FlashSection[] | null;
+  readonly elf: string | null;
+}
+
+/** Path in the board's file system, with its slash, to content. */
+export type BoardFiles = ReadonlyMap<string, Uint8Array>;
+
+/** A sentence for whoever uploads what can't run here. */
+const runnable = "upload main.py, a MicroPython flash image, or MicroPython's own .bin";
+
+/**
+ * The files of a board that starts as `delivery` says. `beside` are the project's own modules: they lie beside a
+ * `main.py`, and an upload of the same name wins.
+ */
+export function boardFiles(
+  uploads: Uploads,
+  delivery: Delivery,
+  beside: ReadonlyMap<string, Uint8Array>,
+): BoardFiles | Refusal {
+  const { firmware } = delivery;
+  const others = otherUploads(uploads, delivery);
+  if (firmware === null) {
+    if (others.has("/main.py")) return new Map([...rooted(beside), ...others]);
+    return refusal(400, `sim:start names no firmware, and there is no main.py; ${runnable}`);
+  }
+  if (typeof firmware !== "string") return refusal(501, `flash sections can't be read yet; ${runnable}`);
+  const content = uploads.get(firmware);
+  if (content === null) {
+    return refusal(404, `the firmware ${firmware} was not uploaded; there are ${uploads.names().join(", ")}`);
+  }
+  if (firmware.endsWith(".py")) {
+    return new Map([...rooted(beside), ...others, ["/main.py", content]]);
+  }
+  return refusal(501, `${firmware} is nothing that this simulator runs; ${runnable}`);
+}
+
+/** What was uploaded besides the firmware, the diagram and custom chips lies in the board's file system. */
+function otherUploads(uploads: Uploads, { firmware, elf }: Delivery): Map<string, Uint8Array> {
+  const taken = new Set(["diagram.json", "wokwi.toml", elf]);
+  for (const file of typeof firmware === "string" ? [firmware] : firmware ?? []) {
+    taken.add(typeof file === "string" ? file : file.file);
+  }
+  const names = uploads.names().filter((name) =>
+    !taken.has(name) && !/\.chip\.(json|wasm)$/.test(name) && !name.startsWith("sdcard/")
+  );
+  return new Map(names.map((name) => [pathOf(name), uploads.get(name) as Uint8Array]));
+}
+
+const rooted = (files: ReadonlyMap<string, Uint8Array>) =>
+  [...files].map(([name, content]) => [pathOf(name), content] as const);
+
+/** `./lib/x.py` and `/lib/x.py` are `lib/x.py` in the root; no name leads out of it. */
+function pathOf(name: string): string {
+  const parts = name.split(/[\\/]/).filter((part) => part !== "" && part !== "." && part !== "..");
+  return `/${parts.join("/")}`;
+}
