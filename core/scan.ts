@@ -8,6 +8,7 @@
  * disagree about what is wrong; that they agree about what is right is held by a test that runs both.
  */
 import { limits } from "./limits.ts";
+import { NO_VALUE, NONE, orNull, ScannedBatches } from "./scanned_batches.ts";
 import type { Batch, Reading } from "./schema.ts";
 
 const QUOTE = 0x22, COMMA = 0x2c, MINUS = 0x2d, POINT = 0x2e, ZERO = 0x30, NINE = 0x39, COLON = 0x3a;
@@ -37,37 +38,58 @@ type RawReadings = (value: Uint8Array) => (index: number) => string;
 
 /** Decodes a record's value, or null if it has to be looked at more closely. */
 export function scanBatch(value: Uint8Array, rawReadings: RawReadings): Batch | null {
-  bytes = value;
-  at = 0;
+  scratch.clear();
+  return scanInto(scratch, value, 0, value.length) ? new ScannedBatch(scratch, value, rawReadings) : null;
+}
+const scratch = new ScannedBatches();
+
+/**
+ * Decodes `source` from `start` to `end` as one more batch of `into`. False, with nothing added, if it has to be looked
+ * at more closely. What lies behind `end` may be anything, another record for instance.
+ */
+export function scanInto(into: ScannedBatches, source: Uint8Array, start: number, end: number): boolean {
+  const { readings } = into;
+  bytes = source;
+  at = start;
   try {
-    return batch(rawReadings);
+    batch(into);
+    space();
+    if (at === end) return true;
   } catch (error) {
     if (error !== GIVE_UP) throw error;
-    return null;
   } finally {
     bytes = NOTHING;
   }
+  into.takeBack(readings);
+  return false;
 }
 
 /** One shape of object for every batch; what is raw is looked at again only when it is asked for. */
 class ScannedBatch implements Batch {
+  readonly device: string;
+  readonly boot: number | null;
+  readonly everyMs: number | null;
+  readonly synced: boolean;
+  readonly pendingSinceMs: number | null;
+  readonly previous: Batch["previous"];
   readonly lost = NO_SPANS;
+  readonly readings: readonly Reading[];
   readonly #value: Uint8Array;
   readonly #look: RawReadings;
   /** Looked at once: a record of thousands of readings that are all quarantined would else be decoded for each. */
   #raw: ((index: number) => string) | null = null;
 
-  constructor(
-    readonly device: string,
-    readonly boot: number | null,
-    readonly everyMs: number | null,
-    readonly synced: boolean,
-    readonly pendingSinceMs: number | null,
-    readonly previous: Batch["previous"],
-    readonly readings: readonly Reading[],
-    value: Uint8Array,
-    look: RawReadings,
-  ) {
+  /** The only batch of `scanned`. */
+  constructor(scanned: ScannedBatches, value: Uint8Array, look: RawReadings) {
+    this.device = scanned.device[0]!;
+    this.boot = orNull(scanned.boot[0]!);
+    this.everyMs = orNull(scanned.everyMs[0]!);
+    this.synced = scanned.synced[0] === 1;
+    this.pendingSinceMs = orNull(scanned.pendingSinceMs[0]!);
+    this.previous = scanned.previousOf(0);
+    const readings: Reading[] = [];
+    for (let i = 0; i < scanned.readings; i++) readings.push(scanned.readingAt(i));
+    this.readings = readings;
     this.#value = value;
     this.#look = look;
   }
@@ -78,84 +100,79 @@ class ScannedBatch implements Batch {
   }
 }
 
-function batch(look: RawReadings): Batch {
-  let device = "",
-    boot: number | null = null,
-    everyMs: number | null = null,
-    pendingSinceMs: number | null = null;
-  let synced = true;
+/** Adds one batch to `into`, or gives up. */
+function batch(into: ScannedBatches): void {
+  const first = into.readings;
+  let device = "", boot = NONE, everyMs = NONE, pendingSinceMs = NONE, synced = 1;
   let previous: Batch["previous"] = null;
-  let readings: Reading[] | null = null;
-  let single: Scanned | null = null;
   let seen = 0;
   expect(OPEN);
   do {
     const field = key();
     if ((seen & field) !== 0) throw GIVE_UP;
-    seen |= field;
-    if ((field & OF_READING) !== 0) readingField(single ??= emptyReading(), field);
-    else if (field === DEVICE) device = name();
-    else if (field === BOOT) boot = integerOrNull(Number.MAX_SAFE_INTEGER);
-    else if (field === EVERY) everyMs = integerOrNull(limits.everyMsMax);
-    else if (field === PENDING) pendingSinceMs = integerOrNull(limits.eventMsMax);
-    else if (field === SYNCED) synced = boolean();
+    if ((field & OF_READING) !== 0) {
+      if ((seen & OF_READING) === 0) startReading();
+      readingField(field);
+    } else if (field === DEVICE) device = name();
+    else if (field === BOOT) boot = integerOrNone(Number.MAX_SAFE_INTEGER);
+    else if (field === EVERY) everyMs = integerOrNone(limits.everyMsMax);
+    else if (field === PENDING) pendingSinceMs = integerOrNone(limits.eventMsMax);
+    else if (field === SYNCED) synced = boolean() ? 1 : 0;
     else if (field === PREVIOUS) previous = previousBoot();
     else if (field === LOST) {
       expect(OPEN_ARRAY);
       expect(CLOSE_ARRAY);
-    } else readings = list();
+    } else {
+      // A batch with a list has no reading of its own; one that begins after the list is noticed below.
+      if ((seen & OF_READING) !== 0) throw GIVE_UP;
+      list(into);
+    }
+    seen |= field;
   } while (more(CLOSE));
-  space();
-  if (at !== bytes.length || device === "") throw GIVE_UP;
-  if (everyMs !== null && everyMs < limits.everyMsMin) throw GIVE_UP;
-  if (readings === null ? single === null : single !== null) throw GIVE_UP;
-  readings ??= [checked(single!)];
-  return new ScannedBatch(device, boot, everyMs, synced, pendingSinceMs, previous, readings, bytes, look);
+  if (device === "" || (everyMs !== NONE && everyMs < limits.everyMsMin)) throw GIVE_UP;
+  const isSingle = (seen & OF_READING) !== 0;
+  if (isSingle === ((seen & READINGS) !== 0)) throw GIVE_UP;
+  if (isSingle) endReading(into);
+  into.push(device, boot, everyMs, pendingSinceMs, synced, previous, first);
 }
 
-/** A reading while it is read. */
-type Scanned = { -readonly [K in keyof Reading]: Reading[K] };
-
-const emptyReading = (): Scanned => ({
-  kind: "reading",
-  seq: null,
-  tsMs: null,
-  temperatureMilliC: null,
-  humidityMilliPct: null,
-  fault: null,
-  flag: null,
-});
-
-function list(): Reading[] {
-  const readings: Reading[] = [];
+function list(into: ScannedBatches): void {
+  const first = into.readings;
   expect(OPEN_ARRAY);
   do {
-    if (readings.length === limits.readingsPerBatchMax) throw GIVE_UP;
-    const reading = emptyReading();
+    if (into.readings - first === limits.readingsPerBatchMax) throw GIVE_UP;
+    startReading();
     let seen = 0;
     expect(OPEN);
     do {
       const field = key();
       if ((seen & field) !== 0) throw GIVE_UP;
       seen |= field;
-      readingField(reading, field);
+      readingField(field);
     } while (more(CLOSE));
-    readings.push(checked(reading));
+    endReading(into);
   } while (more(CLOSE_ARRAY));
-  return readings;
 }
 
-function readingField(fields: Scanned, field: number): void {
-  if (field === SEQ) fields.seq = integerOrNull(limits.slotsPerBootMax - 1);
-  else if (field === TS) fields.tsMs = integerOrNull(limits.eventMsMax);
-  else if (field === TEMPERATURE) fields.temperatureMilliC = thousandthsOrNull();
-  else if (field === HUMIDITY) fields.humidityMilliPct = thousandthsOrNull();
+// The reading that is read at the moment.
+let seq = NONE, tsMs = NONE, temperature = NO_VALUE, humidity = NO_VALUE;
+
+function startReading(): void {
+  seq = tsMs = NONE;
+  temperature = humidity = NO_VALUE;
+}
+
+function readingField(field: number): void {
+  if (field === SEQ) seq = integerOrNone(limits.slotsPerBootMax - 1);
+  else if (field === TS) tsMs = integerOrNone(limits.eventMsMax);
+  else if (field === TEMPERATURE) temperature = thousandthsOrNone();
+  else if (field === HUMIDITY) humidity = thousandthsOrNone();
   else throw GIVE_UP; // faults and flags are rare
 }
 
-function checked(reading: Scanned): Reading {
-  if (reading.temperatureMilliC === null && reading.humidityMilliPct === null) throw GIVE_UP;
-  return reading;
+function endReading(into: ScannedBatches): void {
+  if (temperature === NO_VALUE && humidity === NO_VALUE) throw GIVE_UP;
+  into.pushReading(seq, tsMs, temperature, humidity);
 }
 
 // --- tokens ----------------------------------------------------------------------------------------------------------
@@ -277,8 +294,8 @@ function boolean(): boolean {
   return isTrue;
 }
 
-function integerOrNull(max: number): number | null {
-  if (isNull()) return null;
+function integerOrNone(max: number): number {
+  if (isNull()) return NONE;
   const value = digits(15, 16);
   if (value > max) throw GIVE_UP;
   return value;
@@ -300,8 +317,8 @@ function digits(exactMax: number, lengthMax: number): number {
 }
 
 /** A decimal with up to 6 digits before the point and 9 after it, as thousandths, half away from zero. */
-function thousandthsOrNull(): number | null {
-  if (isNull()) return null;
+function thousandthsOrNone(): number {
+  if (isNull()) return NO_VALUE;
   const isNegative = bytes[at] === MINUS;
   if (isNegative) at++;
   const start = at;
