@@ -2,6 +2,7 @@
 import errno
 import select
 import socket
+from dns_client import NO_SUCH_NAME
 from waiting import Deadline, POLLIN, POLLOUT, until_ready
 from micropython import const
 
@@ -10,10 +11,15 @@ _BODY_BYTES_MAX = const(8192)
 _CONNECT_MS = const(10000)
 _ANSWER_MS = const(15000)
 _CHUNK_BYTES = const(512)
+_NOT_VERIFIED = const(-0x2700)  # MBEDTLS_ERR_X509_CERT_VERIFY_FAILED
 
 
 class Closed(OSError):
     """The kept connection had ended before a byte of an answer came."""
+
+
+class Untrusted(OSError):
+    """The server's certificate did not convince."""
 
 
 class Answer:
@@ -79,10 +85,10 @@ class HttpClient:
                 self._sock = self._wrap(self._raw, self._host)
                 self._poller.unregister(self._raw)
                 self._poller.register(self._sock, POLLOUT)
-        except OSError:
+        except (OSError, ValueError) as error:
             self._address = None  # it may have moved
             self.close()
-            raise
+            raise error if isinstance(error, OSError) else Untrusted(errno.EIO)
 
     async def _exchange(self, method, path, headers, body):
         deadline = Deadline(self._uptime_ms, _ANSWER_MS)
@@ -108,7 +114,9 @@ class HttpClient:
             except OSError as error:
                 if error.errno == errno.EAGAIN:
                     continue
-                raise Closed(error.errno)
+                raise Untrusted(errno.EIO) if error.errno == _NOT_VERIFIED else Closed(error.errno)
+            except ValueError:  # what ssl raises when the handshake ends so
+                raise Untrusted(errno.EIO)
             data = data[sent or 0 :]
             deadline.check()
 
@@ -169,6 +177,8 @@ class HttpClient:
                 if error.errno != errno.EAGAIN:
                     raise
                 count = None
+            except ValueError:
+                raise Untrusted(errno.EIO)
             if count is not None:
                 data.extend(memoryview(self._buf)[:count])
                 return count > 0
@@ -191,3 +201,17 @@ def header(headers, name):
         return b""
     start = at + len(name) + 3
     return headers[start : headers.find(b"\r\n", start)].strip()
+
+
+def text_of(data):
+    """bytes as text, for people: what isn't ASCII becomes a question mark."""
+    return "".join(chr(byte) if byte < 128 else "?" for byte in data)
+
+
+def reason_of(error):
+    """What an OSError of this client means, for people."""
+    if error.errno == NO_SUCH_NAME:
+        return "the name was not found: check ingest_url in settings.json"
+    if isinstance(error, Untrusted):
+        return "the certificate is not by the authority in tls_ca_file, not for this host, or out of date"
+    return errno.errorcode.get(error.errno, "error %s" % error.errno)

@@ -69,13 +69,14 @@ def set_rtc(unix_ms):
 
 
 def make_tls(ca_file):
-    """Wraps a socket after checking the server's certificate against ca_file (DER or PEM)."""
+    """Wraps a socket after checking the server's certificate against ca_file (DER or PEM); OSError, ValueError."""
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_mode = ssl.CERT_REQUIRED
     with open(ca_file, "rb") as file:
-        context.load_verify_locations(cadata=file.read())
+        authority = file.read()
+    context.load_verify_locations(cadata=authority)
     return lambda sock, host: context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
 
@@ -89,7 +90,20 @@ async def report_hourly(uptime, backlog, uploader):
         )
 
 
-async def run(settings):
+def tls_of(settings):
+    """(what wraps a socket: see make_tls, or None for plain HTTP; a problem or None)."""
+    path = settings["tls_ca_file"]
+    if not settings_file.split_url(settings["ingest_url"])[0]:
+        return None, None
+    try:
+        return make_tls(path), None
+    except OSError:
+        return None, "tls_ca_file %s can't be read: copy it to the board" % path
+    except ValueError:
+        return None, "tls_ca_file %s holds no certificate: it must be one in DER or PEM" % path
+
+
+async def run(settings, wrap):
     uptime = Uptime(time.ticks_ms, time.ticks_diff)
     wlan = network.WLAN(network.STA_IF)
     wlan.active(True)  # the chip's random numbers are true ones only while the radio is on
@@ -101,10 +115,9 @@ async def run(settings):
     device = settings["device"] or name_of_chip()
     say("boot", ("device", device), ("boot", boot), ("cause", _CAUSES.get(machine.reset_cause(), "unknown")))
 
-    secure, host, port, path = settings_file.split_url(settings["ingest_url"])
+    _, host, port, path = settings_file.split_url(settings["ingest_url"])
     link = WifiLink(wlan, settings["wifi_ssid"], settings["wifi_key"], _WIFI_REASONS, uptime.ms)
     resolver = Resolver(link.name_server, random_below, uptime.ms)
-    wrap = make_tls(settings["tls_ca_file"]) if secure else None
     client = HttpClient(host, port, resolver, uptime.ms, wrap)
     web = HttpClient(host, port, resolver, uptime.ms, wrap)
     clock = ClockSync()
@@ -129,13 +142,18 @@ async def run(settings):
 
 def main():
     settings, problems = settings_file.load("/settings.json", "/settings.wokwi.json")
+    wrap = None
+    if not problems:
+        wrap, problem = tls_of(settings)
+        if problem:
+            problems.append(problem)
     for problem in problems:
         say("settings", ("problem", problem))
     if problems:
         say("stopped", ("why", "correct settings.json, then press reset"))
         while True:
             time.sleep(60)
-    asyncio.run(run(settings))
+    asyncio.run(run(settings, wrap))
 
 
 main()

@@ -1,7 +1,7 @@
-"""Asks NTP as soon as there is a network, then every hour; without NTP, the Date of any HTTP answer is a start."""
+"""Asks NTP as soon as there is a network, then every hour; without NTP, the Date of an HTTP answer is a start."""
 import asyncio
 import ntp_client
-from http_client import header
+from http_client import header, reason_of, text_of
 from status import say
 from micropython import const
 
@@ -57,7 +57,7 @@ class TimeSource:
                 await asyncio.sleep_ms(_HOUR_MS)
                 continue
             failures += 1
-            if failures >= _NTP_TRIES and not self._clock.known():
+            if (failures >= _NTP_TRIES or not self._host) and not self._clock.known():
                 await self._ask_web()
             await asyncio.sleep_ms(min(_LONGEST_RETRY_MS, _RETRY_MS << min(failures, 7)))
 
@@ -78,8 +78,9 @@ class TimeSource:
     async def _ask_web(self):
         try:
             answer = await self._client.request("GET", self._path, "", b"")
-        except OSError:
+        except OSError as error:
+            say("no_answer", ("why", reason_of(error)), ("asked_for", "the time"))
             return
-        unix_ms = http_date_ms(header(answer.headers, b"date").decode())
+        unix_ms = http_date_ms(text_of(header(answer.headers, b"date")))
         if unix_ms is not None:
             self._learn(unix_ms)

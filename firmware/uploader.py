@@ -1,10 +1,8 @@
 """Sends the backlog: the newest slots first when there is one, then the oldest, freed only by a 2xx."""
 import asyncio
-import errno
 import json
 from batch import READINGS_MAX
-from dns_client import NO_SUCH_NAME
-from http_client import header
+from http_client import header, reason_of, text_of
 from records import SYNCED
 from status import say
 from micropython import const
@@ -62,7 +60,7 @@ class Uploader:
         try:
             answer = await self._client.request("POST", self._path, self._headers, self._body.bytes())
         except OSError as error:
-            return self._failed(0, "no_answer", _name_of(error))
+            return self._failed(0, "no_answer", reason_of(error))
         return self._judge(answer, selection, lost)
 
     def _report(self):
@@ -105,7 +103,7 @@ class Uploader:
     def _refused(self, answer, selection, lost):
         if b"problem+json" not in header(answer.headers, b"content-type"):
             return self._failed(0, "not_ingest", "HTTP %d that is not ingest's: is there a proxy?" % answer.status)
-        why = answer.body.decode()[:200]
+        why = text_of(answer.body[:200])
         if lost:  # is it the report? Once more with the slots alone; the report waits, and is never dropped
             self._reports_in = _REPORT_AGAIN << min(self._report_refusals, _REPORT_DOUBLINGS)
             self._report_refusals += 1
@@ -133,9 +131,3 @@ def _json_of(answer):
 
 def _retry_after_ms(text):
     return int(text) * 1000 if text.isdigit() and len(text) < 8 else 0
-
-
-def _name_of(error):
-    if error.errno == NO_SUCH_NAME:
-        return "the name was not found: check ingest_url in settings.json"
-    return errno.errorcode.get(error.errno, "error %s" % error.errno)

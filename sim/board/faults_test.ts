@@ -179,6 +179,15 @@ const faults: readonly Fault[] = [
     check: (_, receiver) => assert.equal(first(receiver).synced, true),
   },
   {
+    name: "NTP is blocked and the server is down: who knows no time says why it sends nothing",
+    options: net((during) => ({
+      datagramArrives: (_, port) => port !== 123,
+      accepts: () => during() ? "refused" : "yes",
+    })),
+    shows: /"event":"no_answer","why":"ECONNREFUSED","asked_for":"the time"/,
+    calmMs: 4 * MINUTE_MS,
+  },
+  {
     name: "NTP says 1970",
     options: net(() => ({ ntpMs: () => 12_345_000 })),
     shows: /"event":"clock","unix_ms":17\d+,"source":"http"/,
@@ -260,6 +269,33 @@ const faults: readonly Fault[] = [
     options: answers(() => new Response("<html>Bad Request", { status: 400 })),
     shows: /"event":"not_ingest","why":"HTTP 400/,
     check: (_, receiver) => assert.equal(first(receiver).lost.size, 0),
+  },
+  {
+    name: "400 with words that are no UTF-8",
+    options: answers(() =>
+      new Response(Uint8Array.of(0x7b, 0xff, 0xfe, 0x7d), {
+        status: 400,
+        headers: { "content-type": "application/problem+json" },
+      })
+    ),
+    shows: /"event":"refused","status":400/,
+  },
+  {
+    name: "a date that is no UTF-8, while NTP is blocked",
+    options: (during) => ({
+      network: {
+        datagramArrives: (_, port) => port !== 123,
+        fault: () =>
+          during()
+            ? {
+              kind: "bytes",
+              bytes: Uint8Array.of(...bytes("HTTP/1.1 405 No\r\ndate: "), 0xff, 0xfe, 13, 10, 13, 10),
+            }
+            : null,
+      },
+    }),
+    shows: /"event":"clock","unix_ms":\d+,"source":"http"/,
+    calmMs: 5 * MINUTE_MS,
   },
   {
     name: "413: smaller batches",

@@ -1,5 +1,7 @@
 /** A year on a shelf, in scenarios: power, clock and flash at their worst. */
 import assert from "node:assert/strict";
+import { below } from "../../core/ports/random.ts";
+import { seededRandom } from "../random.ts";
 import { Flash } from "./flash.ts";
 import { type Desk, HOUR_MS, MINUTE_MS, SECOND_MS, setUpDesk, START_MS } from "./testing/desk.ts";
 import { type BootLedger, problem } from "./testing/receiver.ts";
@@ -466,4 +468,68 @@ Deno.test("without a name in the settings, the board is called by its chip's add
   await desk.run(MINUTE_MS);
   const [name] = desk.receiver.devices.keys();
   assert.match(name ?? "", /^esp32-240ac4[0-9a-f]{6}$/);
+});
+
+// ---- answers ----
+
+Deno.test("whatever bytes a server answers, the board goes on sampling, and sends again once it answers well", async () => {
+  const random = seededRandom("answers", 1);
+  const pieces = [
+    "HTTP/1.1 202 Accepted\r\n",
+    "HTTP/1.1 400 No\r\n",
+    "HTTP/1.1 999 \r\n",
+    "HTTP/1.0 200\r\n",
+    "content-type: application/problem+json\r\n",
+    "content-length: 40\r\n",
+    "content-length: -1\r\n",
+    "content-length: 99999999999999999999\r\n",
+    "transfer-encoding: chunked\r\n",
+    "retry-after: 99999999999\r\n",
+    "date: Sun, 99 Foo -1 a:b:c GMT\r\n",
+    "\r\n",
+    "ffffffffffffffff\r\n",
+    "-5\r\n",
+    "5;x=y\r\nhello\r\n0\r\n\r\n",
+    '{"accepted":1,"now":1e400,"credit":-1}',
+    '{"accepted":1,"now":99999999999999999999999999,"credit":99999999999999999999999999}',
+    '{"now":"x","credit":null}',
+    "[".repeat(2_000),
+    '{"a":'.repeat(500),
+    "\u0000\u00ff\u00fe\u0080",
+  ];
+  const drawn = () => {
+    const text = Array.from({ length: 1 + below(random, 9) }, () => pieces[below(random, pieces.length)])
+      .join("");
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    for (let flips = below(random, 4); flips > 0; flips--) {
+      bytes[below(random, bytes.length)] = below(random, 256);
+    }
+    return bytes;
+  };
+  for (const ntp of [true, false]) {
+    let nonsense = true;
+    let answers = 0;
+    await using desk = await setUpDesk({
+      settings: { every_ms: 2000 },
+      network: {
+        datagramArrives: (_, port) => port !== 123 || ntp,
+        fault: () => {
+          if (!nonsense) return null;
+          answers++;
+          return { kind: "bytes", bytes: drawn() };
+        },
+      },
+    });
+    await desk.board.powerOn();
+    await desk.run(4 * HOUR_MS);
+    assert.ok(answers > (ntp ? 200 : 20), `${answers} bad answers`);
+    assert.ok(desk.events("sample").length >= 7199, "the grid is the clock's once it is known");
+    nonsense = false;
+    await desk.run(12 * MINUTE_MS);
+    desk.receiver.checkOrder();
+    const newestMs = Math.max(
+      ...bootsOf(desk).flatMap(({ slots }) => [...slots.values()].map(({ tsMs }) => tsMs ?? 0)),
+    );
+    assert.ok(newestMs > desk.scheduler.nowMs - 10_000, "the newest slots arrive");
+  }
 });

@@ -1,7 +1,7 @@
 /**
  * The path of a TLS connection through the firmware, with a stand-in for MicroPython's `ssl` (this build has none): a
  * handshake that takes a while, reads and writes that give None for "not now", data that waits inside the wrapped socket.
- * No handshake with a real server was tried.
+ * `unix_port_live_test.ts` has the real `ssl`, in another port.
  */
 import assert from "node:assert/strict";
 import { MINUTE_MS, setUpDesk } from "./testing/desk.ts";
@@ -59,6 +59,52 @@ Deno.test("https: the certificate is checked against the configured authority, r
   assert.deepEqual(ports, [443], "one connection, kept");
   assert.equal(desk.serial().split("handshake").length, 2);
 });
+
+Deno.test("a certificate that can't be trusted is named, and the board goes on", async () => {
+  await using desk = await setUpDesk({
+    settings: { ingest_url: "https://ingest.sim", tls_ca_file: "/ca.der" },
+  });
+  // As MicroPython's ssl does: a ValueError from the write in which the handshake ends.
+  const refusing = STAND_IN.replace(
+    "if self.turns:",
+    "if not hasattr(self, 'ok'): raise ValueError('\\nnot trusted')\n        if self.turns:",
+  );
+  assert.notEqual(refusing, STAND_IN);
+  desk.board.flash.put("/ssl.py", refusing);
+  desk.board.flash.put("/ca.der", "authority");
+  await desk.board.powerOn();
+  await desk.run(5 * MINUTE_MS);
+  assert.match(
+    desk.serial(),
+    /"event":"no_answer","why":"the certificate is not by the authority in tls_ca_file/,
+  );
+  assert.equal(desk.receiver.requests.length, 0);
+  assert.equal(desk.events("sample").length, 30, "slots are kept");
+});
+
+for (
+  const [name, authority, shows] of [
+    ["isn't there", null, /tls_ca_file \/ca.der can't be read: copy it to the board/],
+    ["holds no certificate", "nonsense", /tls_ca_file \/ca.der holds no certificate/],
+  ] as const
+) {
+  Deno.test(`an authority's file that ${name} is a wrong setting`, async () => {
+    await using desk = await setUpDesk({
+      settings: { ingest_url: "https://ingest.sim", tls_ca_file: "/ca.der" },
+    });
+    const checking = STAND_IN.replace(
+      "self.authority = cadata",
+      "self.authority = cadata\n        if cadata != b'authority': raise ValueError('invalid cert')",
+    );
+    assert.notEqual(checking, STAND_IN);
+    desk.board.flash.put("/ssl.py", checking);
+    if (authority !== null) desk.board.flash.put("/ca.der", authority);
+    await desk.board.powerOn();
+    await desk.run(MINUTE_MS);
+    assert.match(desk.serial(), shows);
+    assert.match(desk.serial(), /correct settings.json, then press reset/);
+  });
+}
 
 Deno.test("https without an authority is a wrong setting", async () => {
   await using desk = await setUpDesk({ settings: { ingest_url: "https://ingest.sim" } });

@@ -101,6 +101,7 @@ const stories: readonly Story[] = [
     ms: 3 * HOUR_MS,
     network: (nowMs) => ({ ntpMs: () => nowMs() + (between(nowMs(), 0, 30 * MINUTE_MS) ? HOUR_MS : 0) }),
   },
+  { name: "no NTP server in the settings", ms: 20 * MINUTE_MS, board: { settings: { ntp_host: "" } } },
   {
     name: "NTP is blocked",
     ms: 20 * MINUTE_MS,

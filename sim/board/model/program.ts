@@ -139,7 +139,8 @@ function* keepTime(
       continue;
     }
     failures++;
-    if (failures >= NTP_TRIES && clock.offsetMs === null) yield* askWeb(host, settings.path, web, uploader);
+    const isDue = failures >= NTP_TRIES || settings.ntpHost === "";
+    if (isDue && clock.offsetMs === null) yield* askWeb(host, settings.path, web, uploader);
     yield sleep(Math.min(NTP_RETRY_MS_MAX, NTP_RETRY_MS << Math.min(failures, 7)));
   }
 }
