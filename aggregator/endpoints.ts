@@ -7,6 +7,8 @@ import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
 import { problemDocument, problemMediaType, type ProblemName } from "../core/problem.ts";
 import { deviceNameProblem } from "../core/schema.ts";
 import { windowOf } from "../core/windows.ts";
+import type { AlertDesk } from "./alert_desk.ts";
+import { alertsBody } from "./alerts_answer.ts";
 import type { AggregatorConfig } from "./config.ts";
 import { configHash } from "./hashes.ts";
 import { createLiveHub, type LiveFilter, type LiveHub, liveLimits } from "./live_hub.ts";
@@ -19,6 +21,8 @@ import { gaugeWorkers, lagOf } from "./worker_metrics.ts";
 export interface EndpointsPorts {
   readonly aggregator: Aggregator;
   readonly feed: LiveFeed;
+  /** Null: only what the rows say of alerts is told. */
+  readonly alerts?: AlertDesk | null;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** Tells this process from any other in event ids; of a–z and 0–9. */
@@ -28,7 +32,7 @@ export interface EndpointsPorts {
 }
 
 export interface Endpoints {
-  /** Answers `/live`, `/explain` and `/status`; null for anything else. */
+  /** Answers `/live`, `/explain`, `/alerts` and `/status`; null for anything else. */
   handle(request: Request): Response | Promise<Response> | null;
   /** Sets the gauges; call it before metrics are shown. */
   gauge(): void;
@@ -57,6 +61,8 @@ export function createEndpoints(ports: EndpointsPorts, config: AggregatorConfig)
           return forGet(request) ?? live(hub, url, request.headers.get("last-event-id"), config.judge);
         case "/explain":
           return forGet(request) ?? explain(aggregator, url, config.judge);
+        case "/alerts":
+          return forGet(request) ?? json(alertsBody(aggregator.alerts(), ports.alerts?.state() ?? null));
         case "/status":
           return forGet(request) ?? json(statusBody(aggregator.status(), hub, config, hash, clock.nowMs()));
         default:

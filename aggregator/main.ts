@@ -1,4 +1,5 @@
 /** The aggregator service alone: `deno task start:aggregator`, configured by environment. */
+import { alertFiles } from "../platform/alert_files.ts";
 import { openStoredPartition } from "../platform/duckdb_partition.ts";
 import { logSettings, openLogAt } from "../platform/log_address.ts";
 import { runService, serviceSettings } from "../platform/service.ts";
@@ -7,7 +8,7 @@ import { aggregatorMetricsHelp, defaultAggregatorConfig } from "./mod.ts";
 import { startAggregator } from "./service.ts";
 import { aggregatorSettings, judgeOf } from "./settings.ts";
 
-const SEE = "see /live, /explain, /status, /healthz, /readyz and /metrics\n";
+const SEE = "see /live, /explain, /alerts, /status, /healthz, /readyz and /metrics\n";
 
 await runService({
   name: "aggregator",
@@ -30,6 +31,11 @@ await runService({
     };
     const running = startAggregator({
       ...{ log, ...ports },
+      alertFiles: alertFiles({
+        data: settings.data,
+        rules: settings.alerts,
+        shared: settings.publish ?? settings.data,
+      }),
       openPartition: (partition) =>
         openStoredPartition({
           directory: settings.publish ?? settings.data,

@@ -8,6 +8,7 @@
  */
 import { partitionOf } from "../core/murmur2.ts";
 import type { DeviceView } from "../core/partition.ts";
+import type { PartitionAlerts } from "./alerts_answer.ts";
 import type { AggregatorConfig } from "./config.ts";
 import type { ExplainQuery } from "./explain.ts";
 import {
@@ -18,6 +19,7 @@ import {
 } from "./partition_worker.ts";
 
 export { type AggregatorConfig, defaultAggregatorConfig } from "./config.ts";
+export { type AlertDesk, type AlertFiles, createAlertDesk } from "./alert_desk.ts";
 export { createEndpoints, type Endpoints } from "./endpoints.ts";
 export type { WorkerPorts as AggregatorPorts, WorkerStatus } from "./partition_worker.ts";
 export { aggregatorMetricsHelp } from "./worker_metrics.ts";
@@ -32,6 +34,8 @@ export interface Aggregator {
   status(): readonly WorkerStatus[];
   /** Every device (or those named) of the partitions held as it stands, drawn when it is read. */
   views(names: readonly string[] | null): Iterable<DeviceView>;
+  /** What the rules of alerts say in each partition held. */
+  alerts(): Iterable<PartitionAlerts>;
   /** What made a window, as JSON. Rejects with `WorkerUnavailable` or what the store says. */
   explain(query: ExplainQuery): Promise<Record<string, unknown>>;
 }
@@ -102,6 +106,7 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
     *views(names) {
       for (const { worker } of held.values()) yield* worker.views(names);
     },
+    alerts: () => [...held.values()].map(({ worker }) => worker.alerts()),
     explain(query) {
       const partition = partitionOf(query.device, ports.reader.partitions);
       const entry = held.get(partition);

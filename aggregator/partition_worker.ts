@@ -31,6 +31,8 @@ import {
 } from "../core/ports/store.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { formatVersion, headerNames } from "../core/schema.ts";
+import type { AlertPort } from "./alert_desk.ts";
+import type { PartitionAlerts } from "./alerts_answer.ts";
 import type { AggregatorConfig } from "./config.ts";
 import { around, type ExplainQuery, explanation, NEIGHBOURS_MS } from "./explain.ts";
 import { configHash, recordHash } from "./hashes.ts";
@@ -43,6 +45,8 @@ export interface WorkerPorts {
   readonly trace: Trace;
   readonly metrics: Metrics;
   readonly live: LiveFeed;
+  /** Gives the rules of alerts, and is told what they have decided; null: neither. */
+  readonly alerts?: AlertPort | null;
   /** Opens one partition's store; its publisher if rows are to be published. */
   openPartition(partition: number): Promise<{ readonly store: Store; readonly publisher: Publisher | null }>;
 }
@@ -115,6 +119,8 @@ export class PartitionWorker {
   #toldOffset = -1;
   #endOffset = 0;
   #endDueMs = 0;
+  /** Offset of the rules that we have recorded last. */
+  #rulesOffset = -1;
   #committedMs: number | null = null;
   #published: WorkerStatus["published"] = null;
   readonly #tally: TallyMetrics;
@@ -148,6 +154,12 @@ export class PartitionWorker {
   /** Every device (or those named) as it stands, drawn when it is read. */
   views(names: readonly string[] | null): Iterable<DeviceView> {
     return this.#fold?.views(names) ?? [];
+  }
+
+  /** What the rules of alerts say; nothing while the partition is not folded. */
+  alerts(): PartitionAlerts {
+    const alerts = this.#fold?.alerts;
+    return { rules: alerts?.rules ?? [], firing: alerts?.firing() ?? [] };
   }
 
   /** What made a window, as JSON. Rejects with {@link WorkerUnavailable} or what the store says. */
@@ -221,6 +233,7 @@ export class PartitionWorker {
     } finally {
       await this.#publisher?.close();
       await this.#store?.close();
+      this.ports.alerts?.released(this.partition);
       if (this.#isWorking()) this.#state = "released";
     }
   }
@@ -237,6 +250,7 @@ export class PartitionWorker {
     this.#refuseOtherConfig(stored);
     this.#fold = Partition.restore(judge, this.partition, partitions, stored);
     this.#committed = stored.position;
+    this.ports.alerts?.took(this.partition, stored.alerts.newest);
     await this.#retried(signal, () => this.#recognise(stored));
     if (!this.#isWorking()) return;
     if (!this.config.replay) await this.#retried(signal, () => this.#takeOwnership());
@@ -314,7 +328,17 @@ export class PartitionWorker {
     this.#ownerOffset = appended!.offset;
   }
 
-  #control(kind: "owner" | "tick", value: Uint8Array | null): NewRecord {
+  /** Puts the rules of alerts into the log when they differ from those in force, once everything in it is folded. */
+  async #recordRules(): Promise<void> {
+    const { alerts, writer } = this.ports;
+    const [fold, text] = [this.#fold, alerts?.rules() ?? null];
+    if (text === null || fold === null || this.config.replay || text === fold.alerts.text) return;
+    if (this.#endOffset > fold.nextOffset || this.#rulesOffset >= fold.nextOffset) return;
+    const [appended] = await writer.append([this.#control("rules", new TextEncoder().encode(text))]);
+    this.#rulesOffset = appended!.offset;
+  }
+
+  #control(kind: "owner" | "tick" | "rules", value: Uint8Array | null): NewRecord {
     const headers = { [headerNames.version]: formatVersion, [headerNames.kind]: kind };
     return { partition: this.partition, key: null, value, headers };
   }
@@ -329,6 +353,7 @@ export class PartitionWorker {
     else await this.#retried(signal, () => this.#tickIfDue());
     const { clock } = this.ports;
     await this.#retried(signal, () => this.#lookAtEnd(records.length));
+    await this.#retried(signal, () => this.#recordRules());
     if (clock.monotonicMs() >= this.#tellDueMs) this.#tell();
     if (this.#isPublished || this.#publishing !== null || clock.monotonicMs() < this.#publishDueMs) return;
     if (await this.#settle() && this.#fold !== null) {
@@ -481,6 +506,7 @@ export class PartitionWorker {
     this.#committedMs = clock.nowMs();
     this.#committed = changes.position;
     for (const row of changes.windows) live.emit({ kind: "window", row, open: false });
+    this.ports.alerts?.committed(this.partition, changes.alerts.alerts);
     reader.hint(this.partition, changes.position.nextOffset);
     return true;
   }

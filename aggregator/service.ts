@@ -4,6 +4,7 @@ import type { Log } from "../core/ports/log.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Trace } from "../core/ports/trace.ts";
+import { type AlertFiles, createAlertDesk } from "./alert_desk.ts";
 import type { AggregatorConfig } from "./config.ts";
 import { createEndpoints, type Endpoints } from "./endpoints.ts";
 import { createLiveFeed } from "./live_feed.ts";
@@ -17,6 +18,7 @@ export interface AggregatorParts {
   readonly trace: Trace;
   readonly metrics: Metrics;
   readonly openPartition: AggregatorPorts["openPartition"];
+  readonly alertFiles: AlertFiles;
 }
 
 export interface RunningAggregator {
@@ -34,10 +36,17 @@ export function startAggregator(parts: AggregatorParts, config: AggregatorConfig
   const { log, clock, random, trace, metrics, openPartition } = parts;
   const live = createLiveFeed(trace);
   const { reader, writer } = log;
-  const aggregator = createAggregator({ reader, writer, clock, trace, metrics, live, openPartition }, config);
+  const windowSizes = config.judge.windows.map(({ label }) => label);
+  const alerts = createAlertDesk({ files: parts.alertFiles, clock, metrics, trace }, {
+    windowSizes,
+    replay: config.replay,
+  });
+  const ports = { reader, writer, clock, trace, metrics, live, alerts, openPartition };
+  const aggregator = createAggregator(ports, config);
   const endpoints = createEndpoints({
     aggregator,
     feed: live,
+    alerts,
     clock,
     metrics,
     instance: random.uint32().toString(16),
@@ -45,6 +54,8 @@ export function startAggregator(parts: AggregatorParts, config: AggregatorConfig
   }, config);
   const end = new AbortController();
   const done = aggregator.run(end.signal);
+  const endDesk = new AbortController();
+  const delivering = alerts.run(endDesk.signal);
   return {
     aggregator,
     endpoints,
@@ -54,6 +65,8 @@ export function startAggregator(parts: AggregatorParts, config: AggregatorConfig
       endpoints.close();
       end.abort();
       await done.catch(() => {}); // `done` tells
+      endDesk.abort();
+      await delivering;
     },
   };
 }

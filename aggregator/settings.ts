@@ -121,6 +121,16 @@ export const aggregatorSettings = {
     consequence: "1 reads a recorded log: nothing is appended, and append times may be the producer's.",
   }),
   ...judgeSettings,
+  alerts: textSetting({
+    env: "ISOTHERM_ALERTS",
+    unit: "path",
+    range: "a file",
+    pattern: /^.+$/,
+    fallback: null,
+    consequence:
+      "The file with the rules of alerts; unset, `alerts.json` in the data folder, if there is one. Every worker " +
+      "needs the same.",
+  }),
   acceptGap: flagSetting({
     env: "ISOTHERM_ACCEPT_GAP",
     consequence:

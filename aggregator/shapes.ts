@@ -3,13 +3,37 @@
  */
 import type { DeviceView } from "../core/partition.ts";
 import type { LastReading } from "../core/device.ts";
-import type { ChannelRow, DeviceRow, QuarantineRow, ReadingRow, WindowRow } from "../core/rows.ts";
+import type { AlertRow, ChannelRow, DeviceRow, QuarantineRow, ReadingRow, WindowRow } from "../core/rows.ts";
 
 export const timeText = (ms: number): string => new Date(ms).toISOString();
 export const timeOrNull = (ms: number | null): string | null => ms === null ? null : timeText(ms);
 const unit = (thousandths: number | null): number | null => thousandths === null ? null : thousandths / 1_000;
 
 type Json = Record<string, unknown>;
+
+/** Identity of an alert: its place in the log. */
+export const alertId = ({ partition, offset, index }: AlertRow): string => `${partition}-${offset}-${index}`;
+
+/** A row of `alerts`. */
+export function alertShape(row: AlertRow): Json {
+  return {
+    alert_id: alertId(row),
+    kind: row.kind,
+    rule: row.rule,
+    device: row.device,
+    alert_time: timeText(row.atMs),
+    value: unit(row.valueMilli),
+    sentence: row.sentence,
+    window_size: row.windowSize,
+    window_start: timeOrNull(row.startMs),
+    previous_window_start: timeOrNull(row.previousStartMs),
+    past: row.isPast,
+    decided_at: timeText(row.appendMs),
+    log_partition: row.partition,
+    log_offset: row.offset,
+    log_index: row.index,
+  };
+}
 
 /** A row of `windows_live`. */
 export function windowShape(row: WindowRow): Json {

@@ -8,6 +8,9 @@ export const aggregatorMetricsHelp: Readonly<Record<string, string>> = {
   isotherm_readings_total: "Readings folded, by what became of them and, if quarantined, why.",
   isotherm_records_folded_total: "Records of the log in committed transactions.",
   isotherm_window_versions_total: "Versions of closed windows committed.",
+  isotherm_alerts_total: "Alerts committed, by kind (fired, cleared).",
+  isotherm_alert_deliveries_total:
+    "Tries to tell the webhook, by outcome (delivered, failed, given_up), and alerts dropped because too many waited.",
   isotherm_commit_seconds: "Time of a transaction.",
   isotherm_publish_seconds: "Time of a publication.",
   isotherm_publish_failures_total: "Publications that failed and are tried again.",

@@ -1,10 +1,8 @@
 /** The dashboard service alone: `deno task start:dashboard`, on a data folder that an aggregator publishes to. */
-import { alertFiles } from "../platform/alert_files.ts";
 import { keyHashing } from "../platform/keys.ts";
 import { openPublishedRows } from "../platform/published_rows.ts";
 import { createQueryProcesses } from "../platform/query_process.ts";
 import { runService, serviceSettings } from "../platform/service.ts";
-import { createAlertWatch } from "./alert_watch.ts";
 import { createDashboard } from "./mod.ts";
 import { dashboardSettings, doorProblem, hostsOf } from "./settings.ts";
 
@@ -19,16 +17,11 @@ await runService({
     const addresses = Deno.networkInterfaces().map(({ address }) => address);
     const rows = openPublishedRows(data);
     const sql = Deno.build.os === "windows" ? null : createQueryProcesses({ data, clock });
-    const files = alertFiles(data, settings.alerts);
-    const alerts = await createAlertWatch({ rows, files, clock, trace });
-    const end = new AbortController();
-    const watching = alerts.run(end.signal);
     const dashboard = await createDashboard({
       rows,
       sql,
       aggregator: aggregator === "none" ? null : (path, init) => fetch(`${aggregator}${path}`, init),
       bench: null,
-      alerts,
       clock,
       random,
       trace,
@@ -44,8 +37,6 @@ await runService({
       ready: () => null,
       banner: ({ url }) => [`dashboard shows ${data} at ${url}/`],
       stop: async () => {
-        end.abort();
-        await watching;
         await sql?.close();
         await rows.close();
       },

@@ -11,6 +11,7 @@
 import { type Context, Hono } from "hono";
 import type { BenchAction, DashboardPorts } from "./ports.ts";
 import { createAccess } from "./access.ts";
+import { alertsOf } from "./alerts.ts";
 import { integer, json, problem } from "./answers.ts";
 import { readAssets } from "./assets.ts";
 import { type DashboardConfig, dashboardLimits } from "./config.ts";
@@ -76,7 +77,6 @@ export async function createDashboard(ports: DashboardPorts, config: DashboardCo
       hasLive: ports.aggregator !== null,
       hasSql: ports.sql !== null,
       hasBench: ports.bench !== null,
-      hasAlerts: ports.alerts !== null,
       needsSignIn: config.tokenHash !== null,
       ingestUrl: config.ingestUrl,
       nowMs: clock.nowMs(),
@@ -106,7 +106,7 @@ export async function createDashboard(ports: DashboardPorts, config: DashboardCo
   app.get("/api/schema", async (c) => json(c.req.raw, await schemaOf(rows)));
   app.get("/api/examples", (c) => json(c.req.raw, examples));
   app.get("/api/status", async (c) => json(c.req.raw, await statusOf(ports)));
-  app.get("/api/alerts", (c) => json(c.req.raw, ports.alerts?.state() ?? null));
+  app.get("/api/alerts", async (c) => json(c.req.raw, await alertsOf(ports)));
   app.get("/api/explain", (c) => passOn(ports, `/explain?${new URL(c.req.url).searchParams}`));
   app.get(
     "/live",

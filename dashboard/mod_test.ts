@@ -33,7 +33,6 @@ async function worldOf(
     sql: null,
     aggregator: null,
     bench: null,
-    alerts: null,
     clock: virtualClock(scheduler),
     random: seededRandom(1, "dashboard"),
     trace: silentTrace,

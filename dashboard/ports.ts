@@ -15,7 +15,6 @@ export interface DashboardPorts {
   readonly aggregator: ((path: string, init: AskInit) => Promise<Response>) | null;
   /** Simulated boards that a page may play with; in `deno task dev` only. */
   readonly bench: BenchPort | null;
-  readonly alerts: AlertsPort | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly trace: Trace;
@@ -68,8 +67,3 @@ export type BenchAction =
   }
   | { readonly kind: "wifi" | "sensor" | "power" | "clock"; readonly device: string; readonly on: boolean }
   | { readonly kind: "reset"; readonly device: string };
-
-/** Rules and what they found, see `core/alerts.ts`. */
-export interface AlertsPort {
-  state(): unknown;
-}

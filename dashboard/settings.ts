@@ -51,15 +51,6 @@ export const dashboardSettings = {
     consequence:
       "Where live values, explanations and health come from; `none` shows the published files alone.",
   }),
-  alerts: textSetting({
-    env: "ISOTHERM_ALERTS",
-    unit: "path",
-    range: "a file",
-    pattern: /^.+$/,
-    fallback: null,
-    consequence:
-      "The file with the rules of alerts; unset, `alerts.json` in the data folder, if there is one.",
-  }),
 } as const;
 
 const isLoopback = (host: string) => /^127\./.test(host) || host === "::1";

@@ -3,10 +3,8 @@ import type { Clock } from "../core/ports/clock.ts";
 import { noMetrics } from "../core/ports/metrics.ts";
 import type { Random } from "../core/ports/random.ts";
 import type { Trace } from "../core/ports/trace.ts";
-import { createAlertWatch } from "../dashboard/alert_watch.ts";
 import { type BenchPort, createDashboard } from "../dashboard/mod.ts";
 import { hostsOf } from "../dashboard/settings.ts";
-import { alertFiles } from "../platform/alert_files.ts";
 import { keyHashing } from "../platform/keys.ts";
 import { openPublishedRows } from "../platform/published_rows.ts";
 import { createQueryProcesses } from "../platform/query_process.ts";
@@ -44,9 +42,6 @@ export async function startDashboard(options: DashboardOptions): Promise<Running
   const sql = Deno.build.os === "windows" ? null : createQueryProcesses({ data, clock });
   const hostname = lan ? "0.0.0.0" : "127.0.0.1";
   const addresses = lan ? Deno.networkInterfaces().map(({ address }) => address) : [];
-  const alerts = await createAlertWatch({ rows, files: alertFiles(data, null), clock, trace });
-  const end = new AbortController();
-  const watching = alerts.run(end.signal);
   const dashboard = await createDashboard({
     rows,
     sql,
@@ -58,7 +53,6 @@ export async function startDashboard(options: DashboardOptions): Promise<Running
       return await options.ask(request) ?? new Response(null, { status: 404 });
     },
     bench,
-    alerts,
     clock,
     random,
     trace,
@@ -85,8 +79,6 @@ export async function startDashboard(options: DashboardOptions): Promise<Running
     url: `${server.url}/`,
     async stop() {
       await server.close(0);
-      end.abort();
-      await watching;
       await sql?.close();
       await rows.close();
     },

@@ -12,6 +12,7 @@ import type { Changes, Store } from "../core/ports/store.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { createKeyRing, settingKey } from "../ingest/key_ring.ts";
 import { createIngest, ingestMetricsHelp } from "../ingest/mod.ts";
+import { alertFiles } from "../platform/alert_files.ts";
 import { openStoredPartition } from "../platform/duckdb_partition.ts";
 import { keyHashing, newKey } from "../platform/keys.ts";
 import { embeddedLogFile, openLogAt } from "../platform/log_address.ts";
@@ -98,6 +99,7 @@ async function start(
       });
       return { ...opened, store: watched(opened.store, ports.committed) };
     },
+    alertFiles: alertFiles({ data, rules: null, shared: data }),
   }, { ...defaultAggregatorConfig, judge, worker: worker.name, publishEveryMs });
   running.done.catch(ports.failed);
   defer(() => running.stop());

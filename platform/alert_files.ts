@@ -1,16 +1,28 @@
-/** Rules, state and deliveries of alerts in the real world: two files of a data folder, and HTTP. */
+/** Rules, deliveries and the webhook of alerts in the real world: files of a data folder, and HTTP. */
 import { readTextIfAny, replaceFile } from "./durable_files.ts";
 
 /** A receiver that takes longer counts as one that doesn't answer. */
 const ANSWER_MS = 10_000;
 
-/** `rules` is a path, by default `alerts.json` in the data folder; the state lies beside the data. */
-export function alertFiles(data: string, rules: string | null) {
-  const statePath = `${data}/alerts-state.json`;
+export interface AlertPaths {
+  /** The data folder. */
+  readonly data: string;
+  /** The file of rules; null: `alerts.json` in the data folder. */
+  readonly rules: string | null;
+  /** Where deliveries are kept: the folder that all workers share, so that the next owner of a partition finds them. */
+  readonly shared: string;
+}
+
+export function alertFiles({ data, rules, shared }: AlertPaths) {
+  const folder = `${shared}/alert-deliveries`;
+  const path = (partition: number) => `${folder}/${partition}.json`;
   return {
     rules: () => readTextIfAny(rules ?? `${data}/alerts.json`),
-    kept: () => readTextIfAny(statePath),
-    keep: (text: string) => replaceFile(statePath, text),
+    kept: (partition: number) => readTextIfAny(path(partition)),
+    async keep(partition: number, text: string) {
+      await Deno.mkdir(folder, { recursive: true });
+      await replaceFile(path(partition), text);
+    },
     async post(url: string, body: string): Promise<number> {
       const response = await fetch(url, {
         method: "POST",

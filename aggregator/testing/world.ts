@@ -10,7 +10,9 @@ import { createLiveFeed } from "../live_feed.ts";
 import {
   type Aggregator,
   type AggregatorConfig,
+  type AlertFiles,
   createAggregator,
+  createAlertDesk,
   createEndpoints,
   defaultAggregatorConfig,
 } from "../mod.ts";
@@ -43,11 +45,27 @@ export function world(partitions = 1) {
       value: value === null ? null : new TextEncoder().encode(JSON.stringify(value)),
       headers,
     }]);
+  /** The file of rules of alerts, what is kept of deliveries, and what the webhook was told. */
+  const alertFiles = { rules: null as string | null, kept: new Map<number, string>(), told: [] as string[] };
+  const files: AlertFiles = {
+    rules: () => Promise.resolve(alertFiles.rules),
+    kept: (partition) => Promise.resolve(alertFiles.kept.get(partition) ?? null),
+    keep: (partition, text) => Promise.resolve(void alertFiles.kept.set(partition, text)),
+    post(_url, body) {
+      const { alert_id, kind, rule } = JSON.parse(body) as Record<string, string>;
+      alertFiles.told.push(`${alert_id} ${kind} ${rule}`);
+      return Promise.resolve(200);
+    },
+  };
   const start = (config: Partial<AggregatorConfig> = {}) => {
     const own = log.open();
     const abort = new AbortController();
     const feed = createLiveFeed(silentTrace);
     const whole = { ...defaultAggregatorConfig, ...config };
+    const alerts = createAlertDesk({ files, clock, metrics: noMetrics, trace: silentTrace }, {
+      windowSizes: whole.judge.windows.map(({ label }) => label),
+      replay: whole.replay,
+    });
     const aggregator: Aggregator = createAggregator({
       reader: own.reader,
       writer: own.writer,
@@ -55,17 +73,19 @@ export function world(partitions = 1) {
       trace: silentTrace,
       metrics: noMetrics,
       live: feed,
+      alerts,
       openPartition: (partition) =>
         Promise.resolve({ store: disks[partition]!.open(partition), publisher: null }),
     }, whole);
     const endpoints = createEndpoints(
-      { aggregator, feed, clock, metrics: noMetrics, instance: "abc", partitions },
+      { aggregator, feed, alerts, clock, metrics: noMetrics, instance: "abc", partitions },
       whole,
     );
     let failure: string | null = null;
     const done = aggregator.run(abort.signal).catch((error: Error) => {
       failure = error.message;
     });
+    void alerts.run(abort.signal);
     const stop = async () => {
       endpoints.close();
       abort.abort();
@@ -75,7 +95,7 @@ export function world(partitions = 1) {
     };
     return { aggregator, endpoints, stop, failure: () => failure };
   };
-  return { scheduler, log, disks, append, start, passTime };
+  return { scheduler, log, disks, append, start, passTime, alertFiles };
 }
 
 /** A reading of "desk", 20 °C. */

@@ -8,6 +8,7 @@ import { every, nowMs } from "./world.js";
 export const title = "Alerts";
 
 const POLL_MS = 2_000;
+const FIRING_SHOWN_MAX = 200;
 
 const example = `{
   "webhook": null,
@@ -45,21 +46,28 @@ export async function show(main, { signal, setLive }) {
   every(POLL_MS, poll, signal);
 }
 
-function draw(verdict, body, { hasRules, problems, webhook, rules, events }) {
+function draw(verdict, body, { from, has_file: hasFile, problems, webhook, rules, alerts }) {
   const firing = rules.flatMap((rule) => rule.firing.map((one) => ({ ...one, rule: rule.name })));
+  const count = rules.reduce((sum, rule) => sum + rule.firing_devices, 0);
   const [tone, glyph, sentence] = problems.length > 0
-    ? ["bad", "triangle", "The rules can't be read, so nothing is watched."]
-    : !hasRules
-    ? ["calm", "ring", "There are no rules yet."]
-    : firing.length === 0
+    ? [
+      "bad",
+      "triangle",
+      rules.length > 0
+        ? "The file of rules can't be read: those before it stay in force."
+        : "The file of rules can't be read, so nothing is watched.",
+    ]
+    : rules.length === 0
+    ? ["calm", "ring", hasFile ? "The rules are about to be recorded." : "There are no rules yet."]
+    : count === 0
     ? [
       "good",
       "check",
       `Nothing fires. ${plural(rules.length, "rule")} ${
         rules.length === 1 ? "watches" : "watch"
-      } every closed window.`,
+      } every window that closes.`,
     ]
-    : ["bad", "triangle", `${plural(firing.length, "alert")} ${firing.length === 1 ? "fires" : "fire"} now.`];
+    : ["bad", "triangle", `${plural(count, "alert")} ${count === 1 ? "fires" : "fire"} now.`];
   replace(verdict, icon(glyph, tone), h("span", {}, sentence));
   replace(
     body,
@@ -70,10 +78,10 @@ function draw(verdict, body, { hasRules, problems, webhook, rules, events }) {
         h("h2", {}, "What is wrong with the rules"),
         h("ul", { class: "list" }, problems.map((problem) => h("li", { class: "wrong" }, problem))),
       ),
-    firing.length > 0 && firingCard(firing),
-    hasRules && problems.length === 0 && rulesCard(rules, webhook),
-    events.length > 0 && eventsCard(events),
-    !hasRules &&
+    firing.length > 0 && firingCard(firing, count),
+    rules.length > 0 && rulesCard(rules, webhook, from),
+    alerts.length > 0 && alertsCard(alerts),
+    rules.length === 0 && !hasFile &&
       h(
         "section",
         { class: "card" },
@@ -90,7 +98,7 @@ function draw(verdict, body, { hasRules, problems, webhook, rules, events }) {
 
 const deviceLink = (device) => h("a", { href: `/device?device=${encodeURIComponent(device)}` }, device);
 
-function firingCard(firing) {
+function firingCard(firing, count) {
   return h(
     "section",
     { class: "card" },
@@ -98,7 +106,7 @@ function firingCard(firing) {
     h(
       "ul",
       { class: "list" },
-      firing.slice(0, 200).map(({ rule, device, sinceMs }) =>
+      firing.slice(0, FIRING_SHOWN_MAX).map(({ rule, device, since }) =>
         h(
           "li",
           {},
@@ -109,17 +117,23 @@ function firingCard(firing) {
             deviceLink(device),
             h(
               "span",
-              { class: "quiet", title: utcText(sinceMs) },
-              ` since ${daySeconds(sinceMs)}, ${ago(sinceMs, nowMs())}`,
+              { class: "quiet", title: utcText(Date.parse(since)) },
+              ` since ${daySeconds(Date.parse(since))}, ${ago(Date.parse(since), nowMs())}`,
             ),
           ),
         )
       ),
     ),
+    count > FIRING_SHOWN_MAX &&
+      h(
+        "p",
+        { class: "quiet small" },
+        `The first ${FIRING_SHOWN_MAX} of ${count}; all are in the view alerts.`,
+      ),
   );
 }
 
-function rulesCard(rules, webhook) {
+function rulesCard(rules, webhook, from) {
   return h(
     "section",
     { class: "card" },
@@ -147,8 +161,8 @@ function rulesCard(rules, webhook) {
               h("td", {}, conditionText(rule)),
               h(
                 "td",
-                { class: rule.firing.length > 0 ? "bad" : "calm" },
-                rule.firing.length === 0 ? "quiet" : count(rule.firing.length),
+                { class: rule.firing_devices > 0 ? "bad" : "calm" },
+                rule.firing_devices === 0 ? "quiet" : count(rule.firing_devices),
               ),
             )
           ),
@@ -158,79 +172,83 @@ function rulesCard(rules, webhook) {
     h(
       "p",
       { class: "quiet small" },
-      webhook
-        ? "Each event goes to the webhook, repeated until it is taken."
-        : "No webhook is set: events stay on this page.",
+      from === "files"
+        ? "As of the newest files: the aggregator, which tells the webhook, isn't asked."
+        : webhook
+        ? "Each alert goes to the webhook, repeated until it is taken."
+        : "No webhook is set: alerts stay on this page.",
     ),
   );
 }
 
 /** A rule as a sentence. Pure. */
-export function conditionText({ when, windowSize }) {
-  const unit = when.channel === "humidity_pct" ? "%" : "°C";
-  switch (when.kind) {
-    case "above":
-    case "below":
-      return `${when.statistic} of ${windowSize} ${when.kind} ${when.bound} ${unit}${
-        when.clear === when.bound ? "" : `, until ${when.clear} ${unit}`
-      }`;
-    case "rate":
-      return `change by more than ${when.perHourMax} ${unit} an hour, between ${windowSize} windows`;
-    case "completeness":
-      return `less than ${Math.round(when.bound * 100)} % of the readings in ${windowSize}`;
-    case "silence":
-      return `nothing heard for ${when.forMs / 1_000} s`;
+export function conditionText(rule) {
+  const { window_size: size, statistic, clear } = rule;
+  const unit = rule.channel === "humidity_pct" ? "%" : "°C";
+  if (rule.above !== undefined || rule.below !== undefined) {
+    const [side, bound] = rule.above !== undefined ? ["above", rule.above] : ["below", rule.below];
+    return `${statistic} of ${size} ${side} ${bound} ${unit}${
+      clear === bound ? "" : `, until ${clear} ${unit}`
+    }`;
   }
+  if (rule.changes_per_hour !== undefined) {
+    return `change by more than ${rule.changes_per_hour} ${unit} an hour, between ${size} windows`;
+  }
+  if (rule.complete_below !== undefined) {
+    const percent = (share) => `${Math.round(share * 1_000) / 10} %`;
+    return `less than ${percent(rule.complete_below)} of the readings in ${size}${
+      clear === rule.complete_below ? "" : `, until ${percent(clear)}`
+    }`;
+  }
+  return `nothing heard for ${rule.silent_for_s} s`;
 }
 
-function eventsCard(events) {
+function alertsCard(alerts) {
   return h(
     "section",
     { class: "card" },
     h("h2", {}, "What has happened"),
+    h("ul", { class: "list" }, alerts.map(alertItem)),
+  );
+}
+
+function alertItem(alert) {
+  const atMs = Date.parse(alert.alert_time);
+  const isFired = alert.kind === "fired";
+  const starts = [alert.previous_window_start, alert.window_start].filter((start) => start !== null);
+  return h(
+    "li",
+    {},
+    h("span", { class: "quiet nowrap", title: utcText(atMs) }, daySeconds(atMs)),
     h(
-      "ul",
-      { class: "list" },
-      events.map((event) =>
-        h(
-          "li",
-          {},
-          h("span", { class: "quiet nowrap", title: utcText(event.atMs) }, daySeconds(event.atMs)),
-          h(
-            "span",
-            {},
-            h(
-              "span",
-              { class: `state ${event.kind === "fired" ? "bad" : "good"}` },
-              icon(event.kind === "fired" ? "triangle" : "check"),
-              event.kind === "fired" ? "Fired" : "Cleared",
-            ),
-            " ",
-            h("b", {}, event.rule),
-            ", ",
-            deviceLink(event.device),
-            `: ${event.sentence}. `,
-            event.rows.map((
-              { windowSize, startMs, revision },
-            ) => [
-              h("a", {
-                href: `/explain?${new URLSearchParams({
-                  device: event.device,
-                  size: windowSize,
-                  start: String(startMs),
-                })}`,
-              }, `window ${daySeconds(startMs)}${revision > 0 ? `, revision ${revision}` : ""}`),
-              " ",
-            ]),
-            event.delivery !== "none" &&
-              h(
-                "span",
-                { class: event.delivery === "given up" ? "bad" : "quiet" },
-                `Webhook: ${event.delivery}${event.problem === null ? "" : `, ${event.problem}`}.`,
-              ),
-          ),
-        )
+      "span",
+      {},
+      h(
+        "span",
+        { class: `state ${isFired ? "bad" : "good"}` },
+        icon(isFired ? "triangle" : "check"),
+        isFired ? "Fired" : "Cleared",
       ),
+      " ",
+      h("b", {}, alert.rule),
+      ", ",
+      deviceLink(alert.device),
+      `: ${alert.sentence}. `,
+      starts.map((start) => [windowLink(alert, Date.parse(start)), " "]),
+      h("span", { class: alert.delivery === "given up" ? "bad" : "quiet" }, deliveryText(alert)),
     ),
   );
+}
+
+const windowLink = ({ device, window_size: size }, startMs) =>
+  h(
+    "a",
+    { href: `/explain?${new URLSearchParams({ device, size, start: String(startMs) })}` },
+    `window ${daySeconds(startMs)}`,
+  );
+
+function deliveryText({ past, delivery, problem }) {
+  if (past) return "It was found in the past by a new rule.";
+  if (delivery === null || delivery === "none") return "";
+  return `Webhook: ${delivery}${problem === null ? "" : `, ${problem}`}.`;
 }
