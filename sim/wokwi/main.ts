@@ -1,0 +1,55 @@
+/** `deno task wokwi serve | test`: the board in Wokwi's protocol, and scenarios for it. */
+import { machineClock } from "../../platform/clock.ts";
+import { loadMicroPythonRuntime, type MicroPythonRuntime } from "../board/mod.ts";
+import { cloudAccess } from "./cloud.ts";
+import { runTests } from "./test_command.ts";
+import { parseTestOptions, testHelp } from "./test_options.ts";
+
+const help = `The firmware as a Wokwi project, without Wokwi's cloud.
+
+  deno task wokwi test [FILES]   runs scenarios, offline or on the cloud
+  deno task wokwi serve          a simulator for Wokwi's own tools
+
+Each shows its options with --help.`;
+
+async function main([command, ...args]: readonly string[]): Promise<number> {
+  switch (command) {
+    case "test":
+      return await test(args);
+    case "--help":
+    case undefined:
+      console.log(help);
+      return command === undefined ? 1 : 0;
+    default:
+      console.error(`${command} is unknown: see deno task wokwi --help`);
+      return 1;
+  }
+}
+
+async function test(args: readonly string[]): Promise<number> {
+  const parsed = parseTestOptions(args);
+  switch (parsed.kind) {
+    case "help":
+      console.log(testHelp);
+      return 0;
+    case "problems":
+      for (const problem of parsed.problems) console.error(problem);
+      console.error("deno task wokwi test --help shows all options");
+      return 1;
+  }
+  let runtime: Promise<MicroPythonRuntime> | null = null;
+  return await runTests(parsed.options, {
+    clock: machineClock,
+    runtime: () => runtime ??= loadMicroPythonRuntime(),
+    cloud: () => cloudAccess((name) => Deno.env.get(name)),
+    print: (line) => console.log(line),
+    complain: (line) => console.error(line),
+    serial: (bytes) => writeAll(bytes),
+  });
+}
+
+function writeAll(bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,89 @@
+/** One scenario on the offline simulator, and what it left in DuckDB. */
+import { APIClient } from "@wokwi/client";
+import type { Clock } from "../../core/ports/clock.ts";
+import { Catalogue } from "../../platform/duckdb_reader.ts";
+import type { MicroPythonRuntime } from "../board/mod.ts";
+import { type Expectation, mismatch, rowsMax } from "./expectations.ts";
+import { PipelineWorld } from "./pipeline_world.ts";
+import type { WokwiProject } from "./project.ts";
+import type { ExpectationOutcome } from "./results.ts";
+import type { Scenario } from "./scenario.ts";
+import { type RunOptions, runScenario, type ScenarioResult } from "./scenario_run.ts";
+import { WokwiSession } from "./session.ts";
+import { InProcessTransport } from "./transports.ts";
+
+/** When simulated time begins: 2026-06-01T12:00:00Z, always, so that rows can be expected to the millisecond. */
+export const startMs = Date.UTC(2026, 5, 1, 12);
+
+export interface OfflineJob extends RunOptions {
+  readonly project: WokwiProject;
+  readonly scenario: Scenario;
+  readonly expectations: readonly Expectation[];
+  readonly seed: number;
+  /** Where the DuckDB files go; need not exist. */
+  readonly dataFolder: string;
+}
+
+export interface OfflinePorts {
+  readonly clock: Clock;
+  /** From `loadMicroPythonRuntime()`, once a process. */
+  readonly runtime: MicroPythonRuntime | Promise<MicroPythonRuntime>;
+}
+
+export interface OfflineResult extends ScenarioResult {
+  readonly expectations: readonly ExpectationOutcome[];
+}
+
+/** Runs as fast as the processor allows. The same job gives the same result, byte for byte. */
+export async function runOffline(job: OfflineJob, ports: OfflinePorts): Promise<OfflineResult> {
+  const world = new PipelineWorld({ seed: job.seed, startMs });
+  try {
+    const result = await simulate(job, ports, world);
+    const { expectations, dataFolder } = job;
+    // Rows of a run that broke off say nothing more.
+    if (result.verdict.kind !== "passed" || expectations.length === 0) return { ...result, expectations: [] };
+    await world.publish(dataFolder);
+    return { ...result, expectations: await lookAt(expectations, dataFolder) };
+  } finally {
+    world.close();
+  }
+}
+
+async function simulate(job: OfflineJob, ports: OfflinePorts, world: PipelineWorld): Promise<ScenarioResult> {
+  const sessions: WokwiSession[] = [];
+  const client = new APIClient(
+    new InProcessTransport((onSend) => {
+      const session = new WokwiSession({
+        ...ports,
+        seed: job.seed,
+        makeWorld: () => world,
+        files: new Map(),
+        weather: job.weather,
+        onSend,
+        pace: "max",
+      });
+      sessions.push(session);
+      return session;
+    }),
+  );
+  try {
+    return await runScenario(client, job.project, job.scenario, { ...job, weather: [] });
+  } finally {
+    client.close();
+    for (const session of sessions) await session.close();
+  }
+}
+
+async function lookAt(expectations: readonly Expectation[], folder: string): Promise<ExpectationOutcome[]> {
+  const catalogue = await Catalogue.open(folder);
+  try {
+    const outcomes: ExpectationOutcome[] = [];
+    for (const expectation of expectations) {
+      const { line, sql } = expectation;
+      outcomes.push({ line, sql, mismatch: mismatch(expectation, await catalogue.query(sql, rowsMax)) });
+    }
+    return outcomes;
+  } finally {
+    catalogue.close();
+  }
+}
