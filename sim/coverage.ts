@@ -1,6 +1,7 @@
 /** Which faults met which outcomes: a pair that a range of seeds never reached was not tested by it. */
 import type { Outcome } from "./pipeline.ts";
 import { type IncidentKind, incidentKinds } from "./scenario.ts";
+import { unreachable } from "./unreachable.ts";
 
 /** Outcomes that a table has as columns, in the order of a reading's way. */
 export const outcomeColumns = [
@@ -20,6 +21,11 @@ export const outcomeColumns = [
   "closed by silence",
   "revised",
 ] as const;
+
+export type OutcomeColumn = (typeof outcomeColumns)[number];
+
+/** Pairs that can't be reached, as "fault|outcome". */
+const excluded: ReadonlySet<string> = new Set(unreachable.map(({ kind, outcome }) => `${kind}|${outcome}`));
 
 export class Coverage {
   readonly #pairs = new Map<string, number>();
@@ -41,13 +47,19 @@ export class Coverage {
     return this.#pairs.get(`${kind}|${outcome}`) ?? 0;
   }
 
-  /** Pairs of `kinds` with every outcome that no run reached. */
+  /** Pairs of `kinds` with every outcome that no run reached, but for those that can't be reached. */
   unreached(kinds: readonly IncidentKind[]): string[] {
     return kinds.flatMap((kind) =>
-      outcomeColumns.filter((outcome) => this.runs(kind, outcome) === 0).map((outcome) =>
-        `${kind} × ${outcome}`
-      )
+      outcomeColumns.filter((outcome) =>
+        this.runs(kind, outcome) === 0 && !excluded.has(`${kind}|${outcome}`)
+      ).map((outcome) => `${kind} × ${outcome}`)
     );
+  }
+
+  /** Pairs that were reached although {@link unreachable} says that they can't be. */
+  contrary(): string[] {
+    return unreachable.filter(({ kind, outcome }) => this.runs(kind, outcome) > 0)
+      .map(({ kind, outcome, reason }) => `${kind} × ${outcome} (${reason})`);
   }
 
   /** One line a fault: how often it happened, and in how many runs it met each outcome. */

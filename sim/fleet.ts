@@ -3,14 +3,14 @@
  * models or run the real firmware; both meet the same faults, the model on the level of requests, the firmware on that
  * of TCP bytes, datagrams and flash operations.
  */
+import type { Decisions } from "./decisions.ts";
 import { HttpNetwork, type MicroPythonRuntime, weatherOf } from "./board/mod.ts";
 import type { HttpFault } from "./board/http_network.ts";
 import type { IngestAnswer } from "./ingests.ts";
 import { MicroPythonBoard } from "./micropython_board.ts";
 import { ModelBoard, type PostOutcome } from "./model_board.ts";
 import type { WorldSample } from "./oracle_world.ts";
-import { seededRandom } from "./random.ts";
-import type { RequestStory } from "./story.ts";
+import type { RequestStory } from "./story/story.ts";
 import type { Incident, IncidentKind, Scenario } from "./scenario.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { SimulatedBoard } from "./simulated_board.ts";
@@ -18,6 +18,7 @@ import type { SimulatedBoard } from "./simulated_board.ts";
 export interface FleetWorld {
   readonly scheduler: Scheduler;
   readonly scenario: Scenario;
+  readonly decisions: Decisions;
   /** Needed where boards run the firmware. */
   readonly runtime: MicroPythonRuntime | null;
   /** A request arrives at ingest. */
@@ -169,12 +170,12 @@ export class Fleet {
   // --- boards --------------------------------------------------------------------------------------------------------
 
   #modelBoards(): SimulatedBoard[] {
-    const { scheduler, scenario } = this.#world;
+    const { scheduler, scenario, decisions } = this.#world;
     return scenario.boards.map((spec, i) => {
       const weather = weatherOf(scenario.seed, spec.device);
       return new ModelBoard(spec, {
         scheduler,
-        random: seededRandom(scenario.seed, "board", spec.device),
+        random: (purpose) => decisions.of("board", spec.device, purpose),
         climate: (nowMs) => this.#climate(i, weather.at(nowMs), nowMs),
         sensorFault: (nowMs) => this.#sensorFault(i, nowMs),
         post: (body, done) => this.#post(i, body, done),

@@ -4,13 +4,13 @@ import type { Clock } from "../core/ports/clock.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { createIngest, type Ingest } from "../ingest/mod.ts";
 import type { SimLog, SimLogEnds } from "./log.ts";
-import { seededRandom } from "./random.ts";
+import type { Decisions } from "./decisions.ts";
 
 /** Bound of what one ingest holds for the log, and some for the batch that is being taken. */
 const WAITING_BYTES_MAX = 33 * 2 ** 20;
 
 export interface IngestsWorld {
-  readonly seed: number;
+  readonly decisions: Decisions;
   readonly clock: Clock;
   readonly log: SimLog;
   readonly trace: Trace;
@@ -52,9 +52,9 @@ export class Ingests {
   }
 
   start(i: number): void {
-    const { seed, clock, log, trace } = this.#world;
+    const { decisions, clock, log, trace } = this.#world;
     const ends = log.open();
-    const random = seededRandom(seed, "ingest", i, clock.nowMs());
+    const random = decisions.of("ingest", i, clock.nowMs());
     const ingest = createIngest({ log: ends.writer, clock, random, trace, metrics: noMetrics });
     this.#processes[i] = { ingest, ends, isDead: false };
   }

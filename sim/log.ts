@@ -78,7 +78,8 @@ export type SimLogFaultName = Exclude<keyof SimLogFaults, "slowMsMax" | "clockSt
 export interface SimLogOptions {
   readonly partitions: number;
   readonly clock: Clock;
-  readonly random: Random;
+  /** One source for everything, or one for each purpose. */
+  readonly random: Random | ((purpose: string) => Random);
   readonly faults?: SimLogFaults;
   /** Bound of each writer's queue (default 32 MiB). */
   readonly queueBytesMax?: number;
@@ -109,7 +110,7 @@ interface Stored {
 export class SimLog {
   readonly partitions: number;
   readonly #options: SimLogOptions;
-  readonly #random: Random;
+  readonly #random: (purpose: string) => Random;
   readonly #clock: Clock;
   #faults: SimLogFaults;
   #stored: Stored[];
@@ -125,7 +126,8 @@ export class SimLog {
     this.#options = options;
     this.partitions = options.partitions;
     this.#clock = options.clock;
-    this.#random = options.random;
+    const { random } = options;
+    this.#random = typeof random === "function" ? random : () => random;
     this.#faults = options.faults ?? noLogFaults;
     this.#stored = emptyPartitions(options.partitions);
     this.#group = new Group(options.partitions, options.clock, () => this.drawSlowMs("zombie"));
@@ -225,24 +227,24 @@ export class SimLog {
 
   draw(fault: SimLogFaultName): boolean {
     const perThousand = this.#faults[fault];
-    if (perThousand === 0 || !chance(this.#random, perThousand, 1_000)) return false;
+    if (perThousand === 0 || !chance(this.#random(fault), perThousand, 1_000)) return false;
     this.#faultCounts.set(fault, (this.#faultCounts.get(fault) ?? 0) + 1);
     return true;
   }
 
-  below(bound: number): number {
-    return below(this.#random, bound);
+  below(bound: number, purpose: string): number {
+    return below(this.#random(purpose), bound);
   }
 
   drawSlowMs(fault: SimLogFaultName): number {
-    return this.draw(fault) ? 1 + this.below(Math.max(1, this.#faults.slowMsMax)) : 0;
+    return this.draw(fault) ? 1 + this.below(Math.max(1, this.#faults.slowMsMax), fault) : 0;
   }
 
   /** Stores records under one append time. */
   store(records: readonly NewRecord[]): Appended[] {
     if (this.draw("clockStep")) {
       const max = this.#faults.clockStepMsMax;
-      this.#clockErrorMs = this.below(2 * max + 1) - max;
+      this.#clockErrorMs = this.below(2 * max + 1, "clockStep") - max;
     }
     const appendMs = Math.floor(this.#clock.nowMs()) + this.#clockErrorMs;
     this.#commitCount++;
@@ -264,7 +266,7 @@ export class SimLog {
     if (offset > next) return { kind: "beyond_end", next };
     const { base, records } = this.#partition(partition);
     let recordsMax = Math.min(Math.max(1, limits.recordsMax), next - offset);
-    if (recordsMax > 1 && this.draw("shortRead")) recordsMax = 1 + this.below(recordsMax - 1);
+    if (recordsMax > 1 && this.draw("shortRead")) recordsMax = 1 + this.below(recordsMax - 1, "shortRead");
     const found: LogRecord[] = [];
     let bytes = 0;
     while (found.length < recordsMax && (found.length === 0 || bytes < limits.bytesMax)) {
@@ -379,7 +381,7 @@ class SimWriter implements LogWriter {
     if (this.#isCommitting || this.#queue.length === 0) return;
     this.#isCommitting = true;
     this.#inCommit = this.#takeJobs();
-    const delayMs = 1 + this.#log.below(COMMIT_MS_MAX) + this.#log.drawSlowMs("slow");
+    const delayMs = 1 + this.#log.below(COMMIT_MS_MAX, "commit") + this.#log.drawSlowMs("slow");
     this.#clock.after(delayMs, () => this.#commit(this.#inCommit));
   }
 
@@ -394,13 +396,13 @@ class SimWriter implements LogWriter {
   }
 
   #commit(jobs: readonly Job[]): void {
-    if (this.#isKilled && this.#log.below(2) === 0) return;
+    if (this.#isKilled && this.#log.below(2, "killed") === 0) return;
     const fail = (what: string) => this.#answer(() => this.#fail(jobs, what));
     if (this.#log.isDown()) return fail("is down");
     if (this.#log.draw("refused")) return fail("took nothing");
     const records = jobs.flatMap((job) => job.records);
     if (records.length > 1 && this.#log.draw("cutOff")) {
-      this.#log.store(records.slice(0, 1 + this.#log.below(records.length - 1)));
+      this.#log.store(records.slice(0, 1 + this.#log.below(records.length - 1, "cutOff")));
       return fail("broke off");
     }
     const places = this.#log.store(records);

@@ -1,7 +1,10 @@
 /** `deno task sim`: see `options.ts` for what it can be told and `docs/simulation.md` for how it works. */
+import { machineClock } from "../platform/clock.ts";
+import { loadMicroPythonRuntime, type MicroPythonRuntime } from "./board/mod.ts";
 import { Coverage } from "./coverage.ts";
+import { storyPage } from "./story/page.ts";
 import { parseSimOptions, simHelp, type SimOptions } from "./options.ts";
-import { type Outcome, runScenario } from "./pipeline.ts";
+import { type Outcome, type RunOptions, runScenario } from "./pipeline.ts";
 import {
   describeScenario,
   drawScenario,
@@ -9,8 +12,10 @@ import {
   incidentKinds,
   type Scenario,
 } from "./scenario.ts";
+import { buildOf, parseRegression, regressionText } from "./regression.ts";
 import { shrinkScenario } from "./shrink_scenario.ts";
 
+const ROOT = new URL("../", import.meta.url);
 const REGRESSIONS = new URL("./regressions/", import.meta.url);
 /** Every fifth seed runs twice: determinism is tested all the time. */
 const TWICE_EVERY = 5;
@@ -31,55 +36,95 @@ export async function main(args: readonly string[]): Promise<number> {
   return options.command === "shrink" ? await shrinkOne(options) : await runSeeds(options);
 }
 
-function scenarioOf(options: SimOptions, seed: number): Scenario {
-  if (options.scenario !== null) return JSON.parse(Deno.readTextFileSync(options.scenario)) as Scenario;
-  const { devices, hours, boards, faults } = options;
-  return drawScenario(seed, { devices, hours, boards, ...(faults === null ? {} : { faults }) });
+/** What is run, and what it needs besides. */
+interface Planned {
+  readonly scenario: Scenario;
+  readonly extras: Pick<RunOptions, "decisions" | "micropython">;
+}
+
+async function planOf(
+  options: SimOptions,
+  seed: number,
+  runtime: MicroPythonRuntime | null,
+): Promise<Planned> {
+  const { scenario: file, devices, hours, boards, faults } = options;
+  const micropython = runtime === null ? {} : { micropython: runtime };
+  if (file !== null) {
+    const text = await Deno.readTextFile(file);
+    if (!text.includes('"isotherm_regression"')) {
+      return { scenario: JSON.parse(text) as Scenario, extras: micropython };
+    }
+    const { scenario, decisions } = parseRegression(text);
+    return { scenario, extras: { decisions, ...micropython } };
+  }
+  const scenario = drawScenario(seed, { devices, hours, boards, ...(faults === null ? {} : { faults }) });
+  return { scenario, extras: micropython };
 }
 
 /** Runs it in a folder of its own, or in memory. */
 async function run(
-  scenario: Scenario,
-  options: SimOptions,
-  onProgress?: (nowMs: number) => void,
+  { scenario, extras }: Planned,
+  { store, filesEvery }: SimOptions,
+  more: Pick<RunOptions, "onProgress" | "tells"> = {},
 ): Promise<Outcome> {
-  const progress = onProgress === undefined ? {} : { onProgress };
-  if (options.store === "memory") return await runScenario(scenario, { directory: null, ...progress });
+  const isOnFiles = store === "duckdb" || (filesEvery > 0 && scenario.seed % filesEvery === 0);
+  if (!isOnFiles) return await runScenario(scenario, { directory: null, ...extras, ...more });
   const directory = await Deno.makeTempDir({ prefix: "isotherm-sim-" });
   try {
-    return await runScenario(scenario, { directory, ...progress });
+    return await runScenario(scenario, { directory, ...extras, ...more });
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 }
 
+const runtimeOf = async ({ boards }: SimOptions): Promise<MicroPythonRuntime | null> =>
+  boards === "micropython" ? await loadMicroPythonRuntime() : null;
+
 async function runSeeds(options: SimOptions): Promise<number> {
   const coverage = new Coverage();
+  const runtime = await runtimeOf(options);
+  const startedMs = machineClock.monotonicMs();
   let failed = 0;
+  let virtualMs = 0;
   for (let seed = options.fromSeed; seed <= options.toSeed; seed++) {
-    const scenario = scenarioOf(options, seed);
+    const planned = await planOf(options, seed, runtime);
     const isAlone = options.fromSeed === options.toSeed;
-    if (isAlone && !options.json) { for (const line of describeScenario(scenario)) print(line); }
-    const outcome = await run(scenario, options, isAlone && !options.json ? progressOf(scenario) : undefined);
+    if (isAlone && !options.json) { for (const line of describeScenario(planned.scenario)) print(line); }
+    const outcome = await run(planned, options, {
+      ...(isAlone && !options.json ? { onProgress: progressOf(planned.scenario) } : {}),
+      tells: options.html !== null,
+    });
     coverage.add(outcome);
-    const again = seed % TWICE_EVERY === 0 ? await run(scenario, options) : outcome;
+    virtualMs += outcome.virtualMs;
+    const again = seed % TWICE_EVERY === 0 ? await run(planned, options) : outcome;
     const violation = outcome.violation ??
       (again.digest !== outcome.digest || again.events !== outcome.events
         ? `two runs differ: ${outcome.digest}, ${outcome.events} events, and ${again.digest}, ${again.events} events`
         : null);
     if (violation !== null) failed++;
     report(seed, outcome, violation, options, isAlone);
+    if (options.html !== null && outcome.story !== null) {
+      await Deno.writeTextFile(options.html, storyPage(outcome.story));
+      if (!options.json) print(`what happened: ${options.html}`);
+    }
   }
-  if (options.json) return failed > 0 ? 1 : 0;
-  for (const line of coverage.lines()) print(line);
+  const seconds = (machineClock.monotonicMs() - startedMs) / 1_000;
+  if (!options.json) print(`${Math.round(virtualMs / seconds / 1_000)} × real time`);
+  return summary(options, coverage, failed);
+}
+
+function summary(options: SimOptions, coverage: Coverage, failed: number): number {
   const unreached = coverage.unreached(options.faults ?? (Object.keys(incidentKinds) as IncidentKind[]));
+  const contrary = coverage.contrary();
   const runs = options.toSeed - options.fromSeed + 1;
-  print(`${runs} runs, ${failed} failed, ${unreached.length} pairs unreached`);
-  if (options.failUnreached && unreached.length > 0) {
-    for (const pair of unreached) print(`no seed reached ${pair}`);
-    return 1;
+  if (!options.json) {
+    for (const line of coverage.lines()) print(line);
+    print(`${runs} runs, ${failed} failed, ${unreached.length} pairs unreached`);
   }
-  return failed > 0 ? 1 : 0;
+  if (!options.failUnreached) return failed > 0 ? 1 : 0;
+  for (const pair of unreached) console.error(`no seed reached ${pair}`);
+  for (const pair of contrary) console.error(`reached although it is listed as unreachable: ${pair}`);
+  return failed + unreached.length + contrary.length > 0 ? 1 : 0;
 }
 
 const progressOf = (scenario: Scenario) => (nowMs: number) => {
@@ -128,8 +173,8 @@ function repeatCommand(
 
 async function shrinkOne(options: SimOptions): Promise<number> {
   const seed = options.fromSeed;
-  const scenario = scenarioOf(options, seed);
-  const first = await run(scenario, options);
+  const planned = await planOf(options, seed, await runtimeOf(options));
+  const first = await run(planned, options);
   if (first.violation === null) {
     print(`seed ${seed} does not fail: nothing to shrink`);
     return 0;
@@ -138,8 +183,8 @@ async function shrinkOne(options: SimOptions): Promise<number> {
   const kind = kindOf(first.violation);
   print(first.violation);
   const smallest = await shrinkScenario(
-    scenario,
-    async (candidate) => kindOf((await run(candidate, options)).violation) === kind,
+    planned.scenario,
+    async (scenario) => kindOf((await run({ ...planned, scenario }, options)).violation) === kind,
     (candidate) =>
       print(
         `still fails: ${candidate.incidents.length} incidents, ${candidate.boards.length} boards, ${
@@ -147,13 +192,15 @@ async function shrinkOne(options: SimOptions): Promise<number> {
         } min`,
       ),
   );
+  const { violation, incidents, decisions } = await run({ ...planned, scenario: smallest }, options);
+  const found = { violation: violation ?? "", build: buildOf(ROOT) };
+  const what = `seed ${seed}: ${kind}: say here what was wrong`;
+  const text = regressionText({ what, found, happened: incidents, scenario: smallest, decisions });
   await Deno.mkdir(REGRESSIONS, { recursive: true });
-  const file = new URL(`seed_${seed}.scenario`, REGRESSIONS);
-  const last = await run(smallest, options);
-  const kept = { ...smallest, found: { violation: last.violation, deno: Deno.version.deno } };
-  await Deno.writeTextFile(file, `${JSON.stringify(kept, null, 1)}\n`);
+  await Deno.writeTextFile(new URL(`seed_${seed}.regression`, REGRESSIONS), text);
   print(
-    `kept as sim/regressions/seed_${seed}.scenario: ${smallest.incidents.length} incidents; give it a name that says what was wrong`,
+    `kept as sim/regressions/seed_${seed}.regression: ${smallest.incidents.length} incidents; ` +
+      "give it a name and a sentence that say what was wrong",
   );
   return 1;
 }

@@ -60,8 +60,8 @@ export type PostOutcome =
 
 export interface ModelBoardPorts {
   readonly scheduler: Scheduler;
-  /** Draws boot numbers and jitter. */
-  readonly random: Random;
+  /** Draws boot numbers, and jitter. */
+  readonly random: (purpose: "boot" | "jitter") => Random;
   readonly climate: (nowMs: number) => { temperatureTenthsC: number; humidityTenthsPct: number };
   readonly sensorFault: (nowMs: number) => string | null;
   /** Sends a batch; `done` is called at most once, and never if the answer is lost. */
@@ -134,7 +134,8 @@ export class ModelBoard implements SimulatedBoard {
 
   powerOn(): void {
     if (this.#isOn) return;
-    const { random, scheduler } = this.#ports;
+    const { scheduler } = this.#ports;
+    const random = this.#ports.random("boot");
     this.#isOn = true;
     this.#life++;
     this.#boot = random.uint32() * 2 ** 21 + below(random, 2 ** 21);
@@ -361,7 +362,7 @@ export class ModelBoard implements SimulatedBoard {
   }
 
   #retry(retryAfterMs: number): void {
-    const jitterMs = below(this.#ports.random, this.#backoffMs);
+    const jitterMs = below(this.#ports.random("jitter"), this.#backoffMs);
     this.#wake(Math.max(retryAfterMs, this.#backoffMs + jitterMs), () => this.#sendNext());
     this.#backoffMs = Math.min(2 * this.#backoffMs, RETRY_MAX_MS);
   }

@@ -10,7 +10,8 @@ const FIRST_SEED = 1;
 
 async function see(family: string, seed: number): Promise<string | null> {
   if (family === "fold") return seeFold(seed);
-  const scenario = drawScenario(seed, { devices: 3, hours: 0.5 });
+  const boards = family === "board" ? "micropython" as const : "model" as const;
+  const scenario = drawScenario(seed, { devices: 3, hours: 0.5, boards });
   const directory = family === "files" ? await Deno.makeTempDir({ prefix: "isotherm-mutant-" }) : null;
   try {
     return (await runScenario(scenario, { directory })).violation;

@@ -3,7 +3,7 @@
  * for, most of them made by somebody before us, and the family of runs that aims at it.
  *
  * `fold`: generated logs through the fold against the oracle. `world`: the pipeline with every fault, rows in memory.
- * `files`: the pipeline on real DuckDB files.
+ * `files`: the pipeline on real DuckDB files. `board`: the firmware in the pipeline, with every fault.
  */
 export interface Mutant {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface Mutant {
   /** Occurs exactly once in the file. */
   readonly from: string;
   readonly to: string;
-  readonly family: "fold" | "world" | "files";
+  readonly family: "fold" | "world" | "files" | "board";
   readonly mistake: string;
 }
 
@@ -28,6 +28,8 @@ const fold = (name: string, file: string, from: string, to: string, mistake: str
   mutant("fold", name, `core/${file}.ts`, from, to, mistake);
 const world = (name: string, file: string, from: string, to: string, mistake: string) =>
   mutant("world", name, `${file}.ts`, from, to, mistake);
+const board = (name: string, file: string, from: string, to: string, mistake: string) =>
+  mutant("board", name, `firmware/${file}.py`, from, to, mistake);
 
 export const mutants: readonly Mutant[] = [
   // Time and judging.
@@ -399,5 +401,37 @@ export const mutants: readonly Mutant[] = [
     'if (entry.worker.status().state !== "superseded") return failIfAllStopped();',
     'if (entry.worker.status().state !== "running") return failIfAllStopped();',
     "nobody works on the partition",
+  ),
+  // On the board.
+  board(
+    "freed_by_any_answer",
+    "uploader",
+    "if 200 <= status < 300:",
+    "if 200 <= status < 600:",
+    "a 503 frees flash",
+  ),
+  board(
+    "slot_not_flushed",
+    "flash_ring",
+    "        self._file.write(self._record)\n        self._file.flush()",
+    "        self._file.write(self._record)",
+    "a power cut takes what was said to be stored",
+  ),
+  board("short_boot_numbers", "main", "[0] >> 11", "[0] >> 62", "a new boot is taken for an old one"),
+  board(
+    "frees_one_too_many",
+    "backlog",
+    "self.pending.remove(selection.start, selection.end)",
+    "self.pending.remove(selection.start, selection.end + 1)",
+    "a bound at its edge frees a slot that nobody has",
+  ),
+  board("checksum_unchecked", "dht22", "& 255 != frame[4]", "& 0 != 0", "a disturbed frame is data"),
+  board("humidity_low_byte", "dht22", "frame[0] << 8 | frame[1]", "frame[1]", "16 bits read as 8"),
+  board(
+    "anchors_not_kept",
+    "backlog",
+    "        self._write(uptime_ms, lambda: self._ring.append_anchor(offset_ms, SYNCED))\n",
+    "",
+    "after a restart the same slot has another time",
   ),
 ];

@@ -14,7 +14,11 @@ export interface SimOptions {
   readonly json: boolean;
   /** A scenario in a file instead of a seed. */
   readonly scenario: string | null;
+  /** Every so-manieth seed runs on real files; 0: none. */
+  readonly filesEvery: number;
   readonly failUnreached: boolean;
+  /** Where the page of a run goes. */
+  readonly html: string | null;
 }
 
 export const simHelp = `deno task sim: the whole pipeline in virtual time, with faults, against two oracles
@@ -27,8 +31,10 @@ export const simHelp = `deno task sim: the whole pipeline in virtual time, with 
   --boards KIND      model (default), or micropython: the firmware itself
   --faults LIST      all (default: each with even chance), none, or names with commas
   --store KIND       memory (default) or duckdb: real files
-  --scenario FILE    a kept scenario instead of a seed
-  --fail-unreached   fail if a pair of the coverage table was reached by no seed
+  --files-every N    every so-manieth seed on real files, whatever --store says
+  --scenario FILE    a kept run or scenario instead of a seed
+  --fail-unreached   fail if a pair of the coverage table was reached by no seed, or one that can't be was
+  --html FILE        a page that shows what happened in a run of one seed
   --json             one JSON object a run, nothing else
 
 faults: ${Object.keys(incidentKinds).join(", ")}`;
@@ -41,7 +47,7 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
   const problems: string[] = [];
   const options: { -readonly [K in keyof SimOptions]: SimOptions[K] } = {
     ...{ command: "run", fromSeed: 1, toSeed: 1, devices: 5, hours: 2, boards: "model", faults: null },
-    ...{ store: "memory", json: false, scenario: null, failUnreached: false },
+    ...{ store: "memory", json: false, scenario: null, filesEvery: 0, failUnreached: false, html: null },
   };
   const whole = (name: string, text: string | undefined, min: number): number => {
     if (text !== undefined && /^\d{1,9}$/.test(text) && Number(text) >= min) return Number(text);
@@ -111,6 +117,15 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
         else options.scenario = file;
         break;
       }
+      case "--files-every":
+        options.filesEvery = whole(arg, list.shift(), 1);
+        break;
+      case "--html": {
+        const file = list.shift();
+        if (file === undefined) problems.push("--html needs a file");
+        else options.html = file;
+        break;
+      }
       case "--fail-unreached":
         options.failUnreached = true;
         break;
@@ -120,6 +135,9 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
       default:
         problems.push(`${arg} is unknown: see --help`);
     }
+  }
+  if (options.html !== null && options.fromSeed !== options.toSeed) {
+    problems.push("--html shows one run: give one --seed");
   }
   return problems.length > 0 ? { kind: "problems", problems } : { kind: "options", options };
 }

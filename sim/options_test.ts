@@ -3,7 +3,7 @@ import { parseSimOptions } from "./options.ts";
 
 Deno.test("every option does what it says", () => {
   const parsed = parseSimOptions(
-    "--seeds 3..9 --devices 2 --hours 0.5 --boards micropython --faults zombie,disk_full --store duckdb --json --fail-unreached"
+    "--seeds 3..9 --devices 2 --hours 0.5 --boards micropython --faults zombie,disk_full --store duckdb --files-every 20 --json --fail-unreached"
       .split(" "),
   );
   assert.deepEqual(parsed, {
@@ -18,7 +18,7 @@ Deno.test("every option does what it says", () => {
         boards: "micropython",
         faults: ["zombie", "disk_full"],
       },
-      ...{ store: "duckdb", json: true, scenario: null, failUnreached: true },
+      ...{ store: "duckdb", json: true, scenario: null, filesEvery: 20, failUnreached: true, html: null },
     },
   });
 });
@@ -41,4 +41,13 @@ Deno.test("shrink takes a seed", () => {
     "shrink",
     41,
   ]);
+});
+
+Deno.test("a page shows one run", () => {
+  const parsed = parseSimOptions(["--seed", "7", "--html", "run.html"]);
+  assert.equal(parsed.kind === "options" && parsed.options.html, "run.html");
+  assert.deepEqual(parseSimOptions(["--seeds", "1..2", "--html", "run.html"]), {
+    kind: "problems",
+    problems: ["--html shows one run: give one --seed"],
+  });
 });

@@ -71,7 +71,9 @@ export function judgeWorld(
 }
 
 /** Tells of a slot whether the ledger has it as quarantined. (Not every quarantined reading is kept as a row.) */
-function quarantinedSlots(boots: WorldRows["boots"]): (sample: WorldSample) => boolean {
+export function quarantinedSlots(
+  boots: WorldRows["boots"],
+): (sample: Pick<WorldSample, "device" | "boot" | "seq">) => boolean {
   const spans = new Map<string, number[][]>();
   for (const { device, boot, spans: text } of boots) {
     const quarantined = text.split(",").filter((span) => span.endsWith(":q"));

@@ -21,10 +21,10 @@ import { Invariants, Violation } from "./invariants.ts";
 import { noLogFaults, SimLog, type SimLogFaultName } from "./log.ts";
 import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
 import type { Published } from "./published.ts";
-import { seededRandom } from "./random.ts";
+import { type DecisionLog, Decisions } from "./decisions.ts";
 import { type Incident, type IncidentKind, judgeOf, type Scenario } from "./scenario.ts";
 import { Scheduler } from "./scheduler.ts";
-import type { RequestStory, Story } from "./story.ts";
+import type { RequestStory, Story } from "./story/story.ts";
 import { Gate } from "./turn.ts";
 import { arrivalsDiffer, closedLate, differsFromOracle, differsFromWorld, outcomesOf } from "./verdict.ts";
 
@@ -38,6 +38,8 @@ export interface RunOptions {
   readonly checkEveryEvents?: number;
   /** Shared by all runs of boards with the firmware; loaded for this one by default (some 100 ms). */
   readonly micropython?: MicroPythonRuntime;
+  /** Decisions of an earlier run, taken instead of the seed's. */
+  readonly decisions?: DecisionLog;
   /** Keeps what happened, for {@link Outcome.story}. */
   readonly tells?: boolean;
 }
@@ -54,6 +56,7 @@ export interface Outcome {
   readonly records: number;
   readonly virtualMs: number;
   readonly log: readonly LogRecord[];
+  readonly decisions: DecisionLog;
   /** Null unless asked for. */
   readonly story: Story | null;
 }
@@ -78,6 +81,7 @@ class Pipeline {
   readonly workers: AggregatorProcess[];
   readonly invariants: Invariants;
   readonly #scenario: Scenario;
+  readonly #decisions: Decisions;
   readonly #options: RunOptions;
   readonly #clock: ReturnType<typeof virtualClock>;
   readonly #logFaults: SimLogFaultName[] = [];
@@ -94,18 +98,23 @@ class Pipeline {
     this.#scenario = scenario;
     this.#options = options;
     const { seed, partitions } = scenario;
+    const decisions = this.#decisions = new Decisions(seed, options.decisions);
     const { trace = silentTrace } = options;
     const scheduler = this.scheduler = new Scheduler({ startMs: scenario.startMs });
     const clock = this.#clock = virtualClock(scheduler);
-    const log = this.log = new SimLog({ partitions, clock, random: seededRandom(seed, "log") });
+    const log = this.log = new SimLog({
+      partitions,
+      clock,
+      random: (purpose) => decisions.of("log", purpose),
+    });
     const onViolation = (sentence: string) => void (this.#violation ??= sentence);
     this.invariants = new Invariants(log, onViolation);
     this.ingests = new Ingests({
-      ...{ seed, clock, log, trace, onViolation },
+      ...{ decisions, clock, log, trace, onViolation },
       onAcknowledged: (body) => this.invariants.acknowledged(body),
     }, scenario.ingests);
     this.fleet = new Fleet({
-      ...{ scheduler, scenario, runtime, onViolation },
+      ...{ scheduler, scenario, decisions, runtime, onViolation },
       deliver: (request, body, answer) => this.#deliver(request, body, answer),
       isServed: () => this.ingests.isServed,
       onHappened: (kind) => this.#happened(kind),
@@ -219,7 +228,7 @@ class Pipeline {
       case "hostile_sender":
         for (
           const { body, type } of hostileBodies(
-            seededRandom(this.#scenario.seed, "hostile", number),
+            this.#decisions.of("hostile", number),
             this.scheduler.nowMs,
             count,
           )
@@ -276,7 +285,7 @@ class Pipeline {
 
   /** Records that no ingest of ours wrote: other tools' ticks, control records, garbage. */
   async #appendForeign(number: number, count: number): Promise<void> {
-    const random = seededRandom(this.#scenario.seed, "foreign", number);
+    const random = this.#decisions.of("foreign", number);
     const ends = this.log.open();
     const device = this.fleet.boards[below(random, this.fleet.boards.length)]?.device ?? "board-1";
     const mine = partitionOf(device, this.log.partitions);
@@ -502,6 +511,7 @@ class Pipeline {
       records: log.length,
       virtualMs: this.scheduler.nowMs - this.#scenario.startMs,
       log,
+      decisions: this.#decisions.log(),
       story: this.#options.tells !== true ? null : {
         ...{ scenario: this.#scenario, violation, digest, endMs: this.scheduler.nowMs },
         ...{ samples: this.fleet.samples, requests: this.#requests, records: log, judged },

@@ -1,8 +1,8 @@
-/** What happened in a run, for a person to look at (`html.ts`). */
-import type { LogRecord } from "../core/ports/log.ts";
-import type { OracleResult } from "./oracle.ts";
-import type { WorldSample } from "./oracle_world.ts";
-import type { Scenario } from "./scenario.ts";
+/** What happened in a run, for a person to look at (`page.ts`). */
+import type { LogRecord } from "../../core/ports/log.ts";
+import type { OracleResult } from "../oracle.ts";
+import type { WorldSample } from "../oracle_world.ts";
+import type { Scenario } from "../scenario.ts";
 
 /** A request of a board on its way. */
 export interface RequestStory {
