@@ -2,7 +2,7 @@
  * A real redis-server on loopback, for tests: a child process in a temporary folder, with an append-only file that is
  * synced on every append.
  */
-import { RedisConnection, type RedisReply } from "../redis_client.ts";
+import { RedisConnection } from "../redis_client.ts";
 import { machineClock } from "../clock.ts";
 import { freePort } from "./process.ts";
 
@@ -103,6 +103,3 @@ export async function startRedis(
     },
   };
 }
-
-/** Answers of {@link RedisServer.command} that are lists. */
-export const listOf = (answer: unknown) => answer as readonly RedisReply[];
