@@ -1,7 +1,7 @@
 /** One scenario on the offline simulator, and what it left in DuckDB. */
 import { APIClient } from "@wokwi/client";
 import type { Clock } from "../../core/ports/clock.ts";
-import { Catalogue } from "../../platform/duckdb_reader.ts";
+import { Catalogue, QueryFailed } from "../../platform/duckdb_reader.ts";
 import type { MicroPythonRuntime } from "../board/mod.ts";
 import { type Expectation, mismatch, rowsMax } from "./expectations.ts";
 import { PipelineWorld } from "./pipeline_world.ts";
@@ -42,6 +42,13 @@ export async function runOffline(job: OfflineJob, ports: OfflinePorts): Promise<
     const { expectations, dataFolder } = job;
     // Rows of a run that broke off say nothing more.
     if (result.verdict.kind !== "passed" || expectations.length === 0) return { ...result, expectations: [] };
+    if (world.recordCount === 0) {
+      const nothing = "nothing has reached the log: let the scenario go on until a reading has been sent";
+      return {
+        ...result,
+        expectations: expectations.map(({ line, sql }) => ({ line, sql, mismatch: nothing })),
+      };
+    }
     await world.publish(dataFolder);
     return { ...result, expectations: await lookAt(expectations, dataFolder) };
   } finally {
@@ -80,10 +87,19 @@ async function lookAt(expectations: readonly Expectation[], folder: string): Pro
     const outcomes: ExpectationOutcome[] = [];
     for (const expectation of expectations) {
       const { line, sql } = expectation;
-      outcomes.push({ line, sql, mismatch: mismatch(expectation, await catalogue.query(sql, rowsMax)) });
+      outcomes.push({ line, sql, mismatch: await differs(expectation, catalogue) });
     }
     return outcomes;
   } finally {
     catalogue.close();
+  }
+}
+
+async function differs(expectation: Expectation, catalogue: Catalogue): Promise<string | null> {
+  try {
+    return mismatch(expectation, await catalogue.query(expectation.sql, rowsMax));
+  } catch (error) {
+    if (!(error instanceof QueryFailed)) throw error;
+    return `line ${expectation.line}: ${error.message}`;
   }
 }

@@ -88,7 +88,7 @@ Deno.test("the time-out of the run ends it, and wins a tie", async () => {
   assert.match(said(late), /30 s of simulated time are over/);
   assert.match(
     late.steps[0]?.sentence ?? "",
-    /wait for "never" did not come true \(the board's last line is hello\)/,
+    /wait for never did not come true \(the board's last line is hello\)/,
   );
   assert.equal((await run("  - delay: 5s\n", { timeoutMs: 5_000 })).verdict.kind, "timed out");
   assert.equal((await run("  - delay: 5s\n", { timeoutMs: 5_001 })).verdict.kind, "passed");

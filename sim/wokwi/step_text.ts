@@ -12,9 +12,9 @@ function actionText(step: Step): string {
     case "delay":
       return `wait ${durationText(step.nanos)}`;
     case "wait-serial":
-      return `wait for ${JSON.stringify(step.text)}`;
+      return `wait for ${shown(step.text)}`;
     case "write-serial":
-      return `write ${JSON.stringify(step.text)}`;
+      return `write ${shown(step.text)}`;
     case "set-control":
       return `set ${step.control} of ${step.part} to ${step.value}`;
     case "expect-pin":
@@ -22,7 +22,7 @@ function actionText(step: Step): string {
     case "wait-pin":
       return `wait for pin ${step.pin} of ${step.part} to become ${step.value}`;
     case "expect-chip-output":
-      return `wait for a chip to say ${JSON.stringify(step.text)}`;
+      return `wait for a chip to say ${shown(step.text)}`;
     case "take-screenshot":
       return `screenshot of ${step.part}`;
     case "touch":
@@ -33,6 +33,9 @@ function actionText(step: Step): string {
       return `${step.kind} ${step.part}`;
   }
 }
+
+/** On one line, with its quotes as they are. */
+const shown = (text: string): string => JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
 
 /** Of a line no more than this is quoted. */
 const LINE_LENGTH_MAX = 300;

@@ -14,18 +14,17 @@ import type { Scenario } from "./scenario.ts";
 import { readScenario } from "./scenario_file.ts";
 import type { RunOptions, ScenarioFiles } from "./scenario_run.ts";
 import type { TestOptions } from "./test_options.ts";
+import { SerialLines } from "./serial_lines.ts";
 import { readWeather } from "./weather_file.ts";
 import type { WeatherSample } from "./weather_samples.ts";
 
 export interface TestPorts {
   readonly clock: Clock;
   readonly runtime: () => Promise<MicroPythonRuntime>;
-  /** Null: the environment lacks what the cloud needs; the sentence says what. */
+  /** A sentence says what the environment lacks for it. */
   readonly cloud: () => CloudAccess | string;
   readonly print: (line: string) => void;
   readonly complain: (line: string) => void;
-  /** Serial output as it comes. */
-  readonly serial: (bytes: Uint8Array) => void;
 }
 
 /** Something that was asked for can't be read or written; one sentence a line. */
@@ -89,12 +88,13 @@ async function runOne(
   const temporary = kept === null ? await Deno.makeTempDir({ prefix: "isotherm-wokwi-" }) : null;
   const folder = kept ?? temporary ?? "";
   ports.print(path);
+  const lines = new SerialLines((line) => ports.print(`       | ${line}`));
   const run: RunOptions = {
     timeoutNanos: options.timeoutNanos,
     weather,
     files: filesBeside(path),
     onStep: (outcome) => stepLines(outcome).forEach(ports.print),
-    ...(options.serial ? { onSerial: ports.serial } : {}),
+    ...(options.serial ? { onSerial: (bytes) => lines.push(bytes) } : {}),
   };
   const fromMs = ports.clock.monotonicMs();
   try {
@@ -107,6 +107,7 @@ async function runOne(
         { clock: ports.clock, runtime: ports.runtime() },
       )
       : { ...await runOnCloud(access, project, scenario, run, ports.clock), expectations: [] };
+    lines.end();
     const outcome = { path, scenario, ...result };
     for (const each of outcome.expectations) expectationLines(each).forEach(ports.print);
     ports.print(verdictLine(outcome, ports.clock.monotonicMs() - fromMs));
