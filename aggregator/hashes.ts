@@ -1,6 +1,7 @@
 /** SHA-256 of what a position has to recognise: the record before it, and the configuration of the rows. */
 import { createHash } from "node:crypto";
 import { configText, type JudgeConfig } from "../core/config.ts";
+import type { PublishedConfig } from "../core/manifest.ts";
 import type { LogRecord } from "../core/ports/log.ts";
 
 /** Hex; covers everything of a record that no log changes when it is read again. */
@@ -14,4 +15,14 @@ export function recordHash(record: LogRecord): string {
 /** Hex. */
 export function configHash(config: JudgeConfig, partitions: number): string {
   return createHash("sha256").update(configText(config, partitions)).digest("hex");
+}
+
+/** What a publication says of the configuration. */
+export function publishedConfig(config: JudgeConfig, partitions: number): PublishedConfig {
+  const { windows, outOfOrderMs, idleMs, futureMs, pendingMs, retentionMs } = config;
+  return {
+    hash: configHash(config, partitions),
+    windows: windows.map(({ label }) => label),
+    ...{ outOfOrderMs, idleMs, futureMs, pendingMs, retentionMs },
+  };
 }

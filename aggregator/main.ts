@@ -36,12 +36,13 @@ await runService({
         rules: settings.alerts,
         shared: settings.publish ?? settings.data,
       }),
-      openPartition: (partition) =>
+      openPartition: (partition, rows) =>
         openStoredPartition({
           directory: settings.publish ?? settings.data,
           privateDirectory: settings.data,
           partition,
           retentionMs: config.judge.retentionMs,
+          rows,
           earliestOffset: async () => (await log.reader.range(partition)).earliest,
           trace,
         }),

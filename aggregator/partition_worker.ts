@@ -24,6 +24,7 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import type { Publisher } from "../core/ports/publisher.ts";
 import {
   type Changes,
+  type RowsConfig,
   type Store,
   type StoredState,
   StoreRefused,
@@ -35,7 +36,7 @@ import type { AlertPort } from "./alert_desk.ts";
 import type { PartitionAlerts } from "./alerts_answer.ts";
 import type { AggregatorConfig } from "./config.ts";
 import { around, type ExplainQuery, explanation, NEIGHBOURS_MS } from "./explain.ts";
-import { configHash, recordHash } from "./hashes.ts";
+import { configHash, publishedConfig, recordHash } from "./hashes.ts";
 import { TallyMetrics } from "./worker_metrics.ts";
 
 export interface WorkerPorts {
@@ -47,8 +48,14 @@ export interface WorkerPorts {
   readonly live: LiveFeed;
   /** Gives the rules of alerts, and is told what they have decided; null: neither. */
   readonly alerts?: AlertPort | null;
-  /** Opens one partition's store; its publisher if rows are to be published. */
-  openPartition(partition: number): Promise<{ readonly store: Store; readonly publisher: Publisher | null }>;
+  /**
+   * Opens one partition's store; its publisher if rows are to be published. A store that can't make rows of another
+   * configuration anew beside the old ones gives the old state, and the worker refuses it.
+   */
+  openPartition(
+    partition: number,
+    rows: RowsConfig,
+  ): Promise<{ readonly store: Store; readonly publisher: Publisher | null }>;
 }
 
 /**
@@ -241,13 +248,18 @@ export class PartitionWorker {
   // --- start -------------------------------------------------------------------------------------------------------
 
   async #start(signal: AbortSignal): Promise<void> {
-    const opened = await this.#retried(signal, () => this.ports.openPartition(this.partition));
+    const { partitions } = this.ports.reader;
+    const rows: RowsConfig = {
+      config: publishedConfig(this.config.judge, partitions),
+      mayRebuild: (otherHash) => this.#mayRebuild(otherHash),
+    };
+    const opened = await this.#retried(signal, () => this.ports.openPartition(this.partition, rows));
     if (opened === undefined) return;
     [this.#store, this.#publisher] = [opened.store, opened.publisher];
     const { judge } = this.config;
     const stored = await this.#store.load(Partition.openFrom(judge));
-    const { partitions } = this.ports.reader;
-    this.#refuseOtherConfig(stored);
+    const storedHash = stored.position?.configHash ?? rows.config.hash;
+    if (storedHash !== rows.config.hash) throw this.#otherConfig(storedHash);
     this.#fold = Partition.restore(judge, this.partition, partitions, stored);
     this.#committed = stored.position;
     this.ports.alerts?.took(this.partition, stored.alerts.newest);
@@ -258,20 +270,38 @@ export class PartitionWorker {
     if (this.#state === "starting") this.#state = "running";
   }
 
-  #refuseOtherConfig(stored: StoredState): void {
-    const { partitions } = this.ports.reader;
-    const hash = stored.position?.configHash;
-    if (hash === undefined || hash === configHash(this.config.judge, partitions)) return;
+  /** Rows of another configuration are made anew, beside the old ones, where the log still has everything. */
+  async #mayRebuild(otherHash: string): Promise<void> {
+    if (this.#partitionsOf(otherHash) !== null) throw this.#otherConfig(otherHash);
+    const { earliest } = await this.ports.reader.range(this.partition);
+    if (earliest > 0) {
+      throw this.#otherConfig(otherHash, `, which no longer has its first ${earliest} records`);
+    }
+    this.ports.trace.emit("info", "aggregator.rebuilding", { partition: this.partition, otherHash });
+  }
+
+  /** Partitions of the log that rows with this hash come from, if they are ours in everything else; null if not. */
+  #partitionsOf(hash: string): number | null {
     for (let count = 1; count <= PARTITIONS_TRIED_MAX; count++) {
-      if (configHash(this.config.judge, count) !== hash) continue;
-      throw new StoreRefused(
-        `the stored rows come from a log of ${count} partitions, this one has ${partitions}: devices would change ` +
-          "their partition. Use the log with the old count, or start with an empty data folder to rebuild from the log",
+      if (configHash(this.config.judge, count) === hash) return count;
+    }
+    return null;
+  }
+
+  /** Why stored rows with this hash can't be gone on with. */
+  #otherConfig(hash: string, ofTheLog = ""): StoreRefused {
+    const count = this.#partitionsOf(hash);
+    if (count !== null) {
+      return new StoreRefused(
+        `the stored rows come from a log of ${count} partitions, this one has ${this.ports.reader.partitions}: ` +
+          "devices would change their partition. Use the log with the old count, or start with an empty data folder " +
+          "to rebuild from the log",
       );
     }
-    throw new StoreRefused(
-      "the stored rows were made with another configuration of windows or bounds: go back to it, or start with a new " +
-        "data folder (ISOTHERM_DATA), which makes the rows anew from the log while the old ones stay readable",
+    return new StoreRefused(
+      "the stored rows were made with another configuration of windows or bounds, and can't be made anew from the log" +
+        `${ofTheLog}: go back to that configuration, or start with a new data folder (ISOTHERM_DATA) and --accept-gap, ` +
+        "which makes rows of what the log still has while the old ones stay readable",
     );
   }
 
@@ -455,10 +485,11 @@ export class PartitionWorker {
     if (prepared.items.length > 0) {
       fold.apply(prepared, known);
       const last = prepared.items.at(-1)!.record;
-      const changes = fold.takeChanges(
-        recordHash(last),
-        configHash(this.config.judge, this.ports.reader.partitions),
-      );
+      const { partitions } = this.ports.reader;
+      const taken = fold.takeChanges(recordHash(last), configHash(this.config.judge, partitions));
+      // Ours from the first transaction on, not only once the fold has come to our owner record.
+      const epoch = Math.max(taken.position.epoch, this.#ownerOffset);
+      const changes = { ...taken, position: { ...taken.position, epoch } };
       if (!await this.#settle()) return;
       this.#committing = this.#keep(changes, prepared, signal);
     }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { defaultConfig } from "../core/config.ts";
-import type { MemoryDisk } from "../core/testing/memory_store.ts";
+import { MemoryDisk } from "../core/testing/memory_store.ts";
 import type { SimLog } from "../sim/log.ts";
+import { configHash } from "./hashes.ts";
 import { MINUTE, reading, SECOND, T0, world } from "./testing/world.ts";
 
 const minutesOf = (disk: MemoryDisk) =>
@@ -140,6 +141,44 @@ Deno.test("rows of another configuration or partition count are refused with wha
   await wider.passTime(2 * SECOND);
   assert.match(third.aggregator.status()[0]!.sentence ?? "", /a log of 1 partitions, this one has 2/);
   await third.stop();
+});
+
+Deno.test("rows of another configuration are made anew if the log has its first record, else refused with what to do", async () => {
+  const { log, disks, append, start, passTime } = world();
+  const other = configHash({ ...defaultConfig, idleMs: 60_000 }, 1);
+  void append(reading(0, T0));
+  void append(reading(1, T0));
+  await passTime(SECOND);
+  const whole = start({}, other);
+  await passTime(2 * SECOND);
+  assert.equal(whole.failure(), null);
+  assert.equal(disks[0]!.devices.get("desk")!.counted, 2);
+  await whole.stop();
+
+  log.expire(0, 1);
+  const refused = start({}, other);
+  await passTime(2 * SECOND);
+  assert.equal(
+    refused.failure(),
+    "the stored rows were made with another configuration of windows or bounds, and can't be made anew from the log, " +
+      "which no longer has its first 1 records: go back to that configuration, or start with a new data folder " +
+      "(ISOTHERM_DATA) and --accept-gap, which makes rows of what the log still has while the old ones stay readable",
+  );
+  await refused.stop();
+  // As the sentence says.
+  disks[0] = new MemoryDisk();
+  const anew = start({ acceptGap: true });
+  await passTime(2 * SECOND);
+  assert.equal(disks[0]!.devices.get("desk")!.counted, 1);
+  await anew.stop();
+
+  const ofTwo = start({}, configHash(defaultConfig, 2));
+  await passTime(2 * SECOND);
+  assert.match(
+    ofTwo.failure() ?? "",
+    /a log of 2 partitions, this one has 1: devices would change their partition/,
+  );
+  await ofTwo.stop();
 });
 
 Deno.test("a worker that reads another's newer owner record stops before what follows it", async () => {

@@ -17,8 +17,8 @@ const windows: Setting<readonly WindowSpec[]> = {
   fallback: defaultConfig.windows,
   fallbackText: defaultConfig.windows.map((spec) => spec.label).join(","),
   consequence:
-    "Windows that are kept: `1m` tumbles, `10m/1m` hops, `1d@Europe/Berlin` is the local day. Existing " +
-    "rows of another list are refused; a new data folder makes them anew from the log, beside the old ones.",
+    "Windows that are kept: `1m` tumbles, `10m/1m` hops, `1d@Europe/Berlin` is the local day. Rows of " +
+    "another list are made anew from the log, beside the old ones, which are read until the new ones are complete.",
   secret: false,
   parse(text) {
     const parsed = parseWindows(text);

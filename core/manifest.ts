@@ -13,6 +13,19 @@ export interface PublishedFile {
   readonly sha256: string;
 }
 
+/** The configuration that rows are made with, see `core/config.ts`: what readers of rows may have to know of it. */
+export interface PublishedConfig {
+  /** SHA-256 of `configText`, hex. */
+  readonly hash: string;
+  /** Labels of the window kinds, finest first. */
+  readonly windows: readonly string[];
+  readonly outOfOrderMs: number;
+  readonly idleMs: number;
+  readonly futureMs: number;
+  readonly pendingMs: number;
+  readonly retentionMs: number;
+}
+
 export interface PublishedPartition {
   readonly partition: number;
   readonly nextOffset: number;
@@ -30,6 +43,8 @@ export interface Manifest {
   readonly publishedMs: number;
   /** SHA-256 of `configText`, hex. */
   readonly configHash: string;
+  /** What it is the hash of; absent if the writer wasn't told. */
+  readonly config?: PublishedConfig;
   readonly partitions: readonly PublishedPartition[];
 }
 

@@ -89,11 +89,12 @@ async function start(
   const judge = judgeOf(read.values);
   const running = startAggregator({
     ...{ log, ...shared },
-    openPartition: async (partition) => {
+    openPartition: async (partition, rows) => {
       const opened = await openStoredPartition({
         directory: data,
         partition,
         retentionMs: judge.retentionMs,
+        rows,
         earliestOffset: async () => (await log.reader.range(partition)).earliest,
         trace,
       });

@@ -4,14 +4,18 @@
  *     published/
  *       catalogue.duckdb        the views; what people open
  *       manifest.json           what is published (core/manifest.ts); written last
- *       partitions/0@17.json    partition 0 under the owner of epoch 17: its position, digest and segments
+ *       partitions/0@17-….json  partition 0 under the owner of epoch 17: its position, digest and segments
  *       segments/0/….parquet    immutable files (mode 0444)
  *
  * A partition's record is the truth about its published rows: it is written, durably, before the rows leave the live
  * file. Catalogue and manifest are made of the newest record of each partition, whoever wrote it.
+ *
+ * *Another configuration* makes other rows, beside those that are there: records have their configuration's hash in
+ * their name, and a catalogue shows records of one configuration only. It goes on showing the old ones until the new ones
+ * have come as far in every partition; that catalogue is the swap. Its reader sees all rows of the one or of the other.
  */
 import type { PositionRow } from "../core/rows.ts";
-import type { Manifest, PublishedFile, PublishedPartition } from "../core/manifest.ts";
+import type { Manifest, PublishedConfig, PublishedFile, PublishedPartition } from "../core/manifest.ts";
 import { StoreRefused } from "../core/ports/store.ts";
 import { readTextIfAny, replaceFile } from "./durable_files.ts";
 import type { Segment } from "./duckdb_segments.ts";
@@ -31,6 +35,8 @@ export interface PartitionRecord {
   /** Transaction that is the last in the segments. */
   readonly version: number;
   readonly position: PositionRow;
+  /** What `position.configHash` is the hash of; absent if the writer wasn't told. */
+  readonly config?: PublishedConfig;
   /** See `duckdb_digest.ts`; hex. */
   readonly rowDigest: string;
   /** By table in version order, oldest first; the paths are relative to the published folder. */
@@ -105,17 +111,38 @@ export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** The newest record of one partition; null if it has published nothing. */
-export async function newestRecord(paths: DataPaths, partition: number): Promise<PartitionRecord | null> {
-  return (await readRecords(paths)).get(partition) ?? null;
+/** The newest record of one partition, of one configuration if that is given; null if nothing is published. */
+export async function newestRecord(
+  paths: DataPaths,
+  partition: number,
+  configHash: string | null = null,
+): Promise<PartitionRecord | null> {
+  return newestOfEach(await readAllRecords(paths, partition), configHash).get(partition) ?? null;
 }
 
-/** The newest record of each partition: of several owners the one with the highest epoch. */
+/** The newest record of each partition. */
 export async function readRecords(paths: DataPaths): Promise<Map<number, PartitionRecord>> {
-  const newest = new Map<number, PartitionRecord>();
-  for (const name of await recordNames(paths)) {
+  return newestOfEach(await readAllRecords(paths));
+}
+
+/** Every record that lies there, of all partitions or of one. */
+export async function readAllRecords(paths: DataPaths, partition?: number): Promise<PartitionRecord[]> {
+  const records: PartitionRecord[] = [];
+  for (const name of await recordNames(paths, partition)) {
     const record = await readRecord(`${paths.records}/${name}`);
-    if (record === null) continue;
+    if (record !== null) records.push(record);
+  }
+  return records;
+}
+
+/** The newest of each partition, of those of one configuration if that is given: the one with the highest epoch. */
+export function newestOfEach(
+  records: readonly PartitionRecord[],
+  configHash: string | null = null,
+): Map<number, PartitionRecord> {
+  const newest = new Map<number, PartitionRecord>();
+  for (const record of records) {
+    if (configHash !== null && record.position.configHash !== configHash) continue;
     const known = newest.get(record.position.partition);
     if (known === undefined || known.position.epoch < record.position.epoch) {
       newest.set(record.position.partition, record);
@@ -129,7 +156,7 @@ export async function recordNames(paths: DataPaths, partition?: number): Promise
   const names: string[] = [];
   try {
     for await (const entry of Deno.readDir(paths.records)) {
-      const match = /^(\d+)@-?\d+\.json$/.exec(entry.name);
+      const match = /^(\d+)@-?\d+(?:-\w+)?\.json$/.exec(entry.name);
       if (match !== null && (partition === undefined || Number(match[1]) === partition)) {
         names.push(entry.name);
       }
@@ -157,9 +184,9 @@ async function readRecord(path: string): Promise<PartitionRecord | null> {
   );
 }
 
-/** Name of the record file of a position's partition and epoch. */
-export function recordName(position: PositionRow): string {
-  return `${position.partition}@${position.epoch}.json`;
+/** Name of the record file of a position's partition, epoch and configuration. */
+export function recordName({ partition, epoch, configHash }: PositionRow): string {
+  return `${partition}@${epoch}-${configHash.slice(0, 8)}.json`;
 }
 
 /** Writes a record durably. */
@@ -167,12 +194,11 @@ export async function writeRecord(paths: DataPaths, record: PartitionRecord): Pr
   await replaceFile(`${paths.records}/${recordName(record.position)}`, JSON.stringify(record));
 }
 
-/** The manifest over the newest records. */
+/** The manifest over the newest records of a configuration; `newest` is the one that was written last. */
 export function manifestOf(
   records: ReadonlyMap<number, PartitionRecord>,
   generation: number,
-  publishedMs: number,
-  configHash: string,
+  { publishedMs, position: { configHash }, config }: PartitionRecord,
 ): Manifest {
   const partitions = [...records.values()]
     .sort((left, right) => left.position.partition - right.position.partition)
@@ -190,5 +216,12 @@ export function manifestOf(
         sha256,
       })),
     }));
-  return { isotherm: 1, generation, publishedMs, configHash, partitions };
+  return {
+    isotherm: 1,
+    generation,
+    publishedMs,
+    configHash,
+    ...config === undefined ? {} : { config },
+    partitions,
+  };
 }

@@ -44,13 +44,15 @@ import { readParquet } from "./duckdb_live.ts";
 import { applyMerges, Merger } from "./duckdb_merger.ts";
 import {
   manifestOf,
+  newestOfEach,
   type PartitionRecord,
-  readRecords,
+  readAllRecords,
   recordName,
   recordNames,
   type RetiredFile,
   writeRecord,
 } from "./duckdb_published.ts";
+import { shownWith } from "./duckdb_shown.ts";
 import { SegmentWriter } from "./duckdb_segment_writer.ts";
 import { type Segment, segmentLimits } from "./duckdb_segments.ts";
 import { type DuckdbStore, publishedVersion } from "./duckdb_store.ts";
@@ -208,7 +210,7 @@ export class DuckdbPublisher implements Publisher {
     const retired = retire(before?.retired ?? [], known, kept, publishedMs, isOver);
     // State that was lost is written again with this publication.
     const lost = before?.lost?.filter(({ table }) => !stateTables.includes(table));
-    const record: PartitionRecord = {
+    const made: PartitionRecord = {
       isotherm: 1,
       generation: generationAfter(before),
       publishedMs,
@@ -218,8 +220,9 @@ export class DuckdbPublisher implements Publisher {
       segments,
       retired: retired.kept,
       ...lost === undefined ? {} : { lost },
+      ...this.store.config === null ? {} : { config: this.store.config },
     };
-    const manifest = await this.#replace(record, () => {
+    const { record, manifest } = await this.#replace(made, (record) => {
       // Together, before anybody else's turn: the merger goes by the record and what it has merged since.
       attempt.record = record;
       this.store.adopt(record);
@@ -307,29 +310,32 @@ export class DuckdbPublisher implements Publisher {
   }
 
   /** Record, catalogue and manifest, while no other worker does the same; `recorded` is called once the record stands. */
-  async #replace(record: PartitionRecord, recorded: () => void): Promise<Manifest> {
+  async #replace(made: PartitionRecord, recorded: (record: PartitionRecord) => void) {
     const { paths, partition } = this.store;
     return await withFileLock(paths.lock, async () => {
-      const records = await readRecords(paths);
-      const newest = records.get(partition);
-      if (newest !== undefined && newest.position.epoch > record.position.epoch) {
+      const all = await readAllRecords(paths);
+      const newest = newestOfEach(all, made.position.configHash).get(partition);
+      if (newest !== undefined && newest.position.epoch > made.position.epoch) {
         throw new StoreRefused(
           `partition ${partition} belongs to a newer owner (epoch ${newest.position.epoch}, ours is ` +
-            `${record.position.epoch}): this worker stops publishing it`,
+            `${made.position.epoch}): this worker stops publishing it`,
         );
       }
+      const text = await readTextIfAny(paths.manifest);
+      const last = text === null ? null : parseManifest(text);
+      const shown = shownWith(made, all, last?.configHash ?? null);
+      const record = { ...made, retired: [...made.retired, ...abandoned(made, shown.obsolete)] };
       await writeRecord(paths, record);
-      recorded();
-      records.set(partition, record);
-      await this.catalogue.write(paths, records);
-      const last = await readTextIfAny(paths.manifest);
-      const generation = (last === null ? 0 : parseManifest(last).generation) + 1;
-      const manifest = manifestOf(records, generation, record.publishedMs, record.position.configHash);
-      await replaceFile(paths.manifest, JSON.stringify(manifest, null, 1));
-      for (const name of await recordNames(paths, partition)) {
-        if (name !== recordName(record.position)) await removeFile(`${paths.records}/${name}`);
+      recorded(record);
+      let manifest = last;
+      if (shown.records !== null || manifest === null) {
+        const records = new Map(shown.records ?? []).set(partition, record);
+        await this.catalogue.write(paths, records);
+        manifest = manifestOf(records, (last?.generation ?? 0) + 1, record);
+        await replaceFile(paths.manifest, JSON.stringify(manifest, null, 1));
       }
-      return manifest;
+      for (const { position } of shown.obsolete) await removeFile(`${paths.records}/${recordName(position)}`);
+      return { record, manifest };
     });
   }
 
@@ -357,6 +363,15 @@ export class DuckdbPublisher implements Publisher {
   #absolute(segment: Segment): string {
     return `${this.store.paths.published}/${segment.path}`;
   }
+}
+
+/** Files of another configuration's records, which end with this publication: they stay for those who read them. */
+function abandoned(made: PartitionRecord, obsolete: readonly PartitionRecord[]): readonly RetiredFile[] {
+  return obsolete.filter(({ position }) => position.configHash !== made.position.configHash)
+    .flatMap(({ segments, retired }) => [
+      ...segments.map(({ path }) => ({ path, sinceMs: made.publishedMs })),
+      ...retired,
+    ]);
 }
 
 const generationAfter = (before: PartitionRecord | null) => (before?.generation ?? 0) + 1;

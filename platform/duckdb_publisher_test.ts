@@ -437,7 +437,7 @@ test("a publication that fails leaves none of its files, and the next one has it
   await publisher.publish([], startMs);
   await store.commit(changes({ position: positionRow({ nextOffset: 2 }), windows: [minute(1)] }));
   // A folder in the place of the record: it can't be written.
-  const record = `${directory}/published/partitions/0@-1.json.tmp`;
+  const record = `${directory}/published/partitions/0@-1-11.json.tmp`;
   await Deno.mkdir(record);
   await assert.rejects(publisher.publish([], startMs));
   assert.equal(segments(), 2);

@@ -25,6 +25,8 @@ import type { Segment } from "./duckdb_segments.ts";
 export interface Recovery {
   readonly paths: DataPaths;
   readonly partition: number;
+  /** Only records of this configuration are looked at; null: of any. */
+  readonly configHash: string | null;
   /** First offset that the log still has; asked only when something is damaged. Null: it isn't known. */
   readonly earliestOffset: (() => Promise<number>) | null;
   readonly trace: Trace;
@@ -57,21 +59,21 @@ export class StateDamaged extends StoreDamaged {
 async function recoverFrom(recovery: Recovery, error: StoreDamaged): Promise<void> {
   const { paths, partition, trace } = recovery;
   // A damaged segment was moved aside by the check that found it; the next `soundRecord` deals with its absence.
-  if ((await segmentsGone(paths, partition)).length > 0) return;
+  if ((await segmentsGone(recovery)).length > 0) return;
   if (error instanceof StateDamaged) return await startOver(recovery, error.message);
   const place = await moveLiveAside(paths);
   trace.emit("error", "store.live_file_damaged", { partition, message: error.message, movedTo: place });
 }
 
-async function segmentsGone(paths: DataPaths, partition: number): Promise<readonly Segment[]> {
-  const record = await newestRecord(paths, partition);
+async function segmentsGone({ paths, partition, configHash }: Recovery): Promise<readonly Segment[]> {
+  const record = await newestRecord(paths, partition, configHash);
   return record === null ? [] : await segmentsNotWhole(paths, record);
 }
 
 /** The newest record without segments that are missing or cut; null if the partition starts over. */
 async function soundRecord(recovery: Recovery): Promise<PartitionRecord | null> {
-  const { paths, partition, trace } = recovery;
-  const record = await newestRecord(paths, partition);
+  const { paths, partition, configHash, trace } = recovery;
+  const record = await newestRecord(paths, partition, configHash);
   if (record === null) return null;
   const damaged = await segmentsNotWhole(paths, record);
   if (damaged.length === 0) return record;
@@ -118,7 +120,7 @@ async function startOver(recovery: Recovery, because: string): Promise<void> {
         "`published` from a backup and start again",
     );
   }
-  const record = await newestRecord(paths, partition);
+  const record = await newestRecord(paths, partition, recovery.configHash);
   const movedTo = await moveLiveAside(paths);
   if (record !== null) await moveAside(paths, `${paths.records}/${recordName(record.position)}`);
   trace.emit("error", "store.starts_over", { partition, because, movedTo });

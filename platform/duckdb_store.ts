@@ -21,11 +21,13 @@ import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
 import { limits } from "../core/limits.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
+import type { PublishedConfig } from "../core/manifest.ts";
 import type { AlertRow, PositionRow } from "../core/rows.ts";
 import {
   type Changes,
   type Known,
   type Needs,
+  type RowsConfig,
   type Store,
   type StoredState,
   StoreUnavailable,
@@ -33,7 +35,7 @@ import {
 import { type Bounds, type BoundsByTable, boundsOf, joinTables, replacing, rowsOf } from "./duckdb_bounds.ts";
 import { readRows, TableWriter } from "./duckdb_columns.ts";
 import { LiveFile, readParquet } from "./duckdb_live.ts";
-import { type DataPaths, dataPaths, type PartitionRecord } from "./duckdb_published.ts";
+import { type DataPaths, dataPaths, newestRecord, type PartitionRecord } from "./duckdb_published.ts";
 import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
 import { SegmentGuard, stateTables, StoreDamaged } from "./duckdb_damage.ts";
 import { openDespiteDamage, StateDamaged } from "./duckdb_recovery.ts";
@@ -42,6 +44,7 @@ import {
   alertRuleTable,
   alertStateTable,
   alertTable,
+  baseTables,
   bootTable,
   deviceTable,
   gapTable,
@@ -76,6 +79,8 @@ export interface StoreOptions {
    * `async () => (await log.reader.range(partition)).earliest`.
    */
   readonly earliestOffset?: () => Promise<number>;
+  /** The configuration that rows are to have. Those of another one are left to readers, see `duckdb_published.ts`. */
+  readonly rows?: RowsConfig;
   /** Compares the SHA-256 of published files while others work (default), or only before rows are read from them. */
   readonly checkInBackground?: boolean;
   /** Told of damage and what was done about it. */
@@ -94,20 +99,25 @@ export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
   const { directory, partition, retentionMs, threads = 1, memoryMb = 128, trace = silentTrace } = options;
   const paths = dataPaths(directory, partition, options.privateDirectory);
   const earliestOffset = options.earliestOffset ?? null;
+  const rows = options.rows ?? null;
+  const configHash = rows?.config.hash ?? null;
   try {
     await Deno.mkdir(paths.liveFolder, { recursive: true });
-    return await openDespiteDamage({ paths, partition, earliestOffset, trace }, async (record) => {
-      const live = await LiveFile.open({ path: paths.live, threads, memoryMb });
-      const store = new DuckdbStore(partition, retentionMs, paths, live, record);
-      try {
-        await store.settle();
-      } catch (error) {
-        await store.close();
-        throw error;
-      }
-      if (options.checkInBackground ?? true) store.checkInBackground(trace);
-      return store;
-    });
+    return await openDespiteDamage(
+      { paths, partition, configHash, earliestOffset, trace },
+      async (record) => {
+        const live = await LiveFile.open({ path: paths.live, threads, memoryMb });
+        const store = new DuckdbStore(partition, retentionMs, paths, live, record, rows?.config ?? null);
+        try {
+          await store.settle(rows);
+        } catch (error) {
+          await store.close();
+          throw error;
+        }
+        if (options.checkInBackground ?? true) store.checkInBackground(trace);
+        return store;
+      },
+    );
   } catch (error) {
     throw storeError(`opening the data folder ${directory}`, error);
   }
@@ -149,6 +159,8 @@ export class DuckdbStore implements Store {
     readonly paths: DataPaths,
     readonly live: LiveFile,
     record: PartitionRecord | null,
+    /** What its records say of its configuration. */
+    readonly config: PublishedConfig | null = null,
   ) {
     this.#record = record;
     this.guard = new SegmentGuard(paths);
@@ -171,9 +183,10 @@ export class DuckdbStore implements Store {
   }
 
   /** Brings live file and publication into agreement after opening. */
-  async settle(): Promise<void> {
+  async settle(rows: RowsConfig | null = null): Promise<void> {
     await this.live.exclusive(async () => {
       await this.#readPosition();
+      if (rows !== null) await this.#leaveOthers(rows);
       if (this.#record !== null) {
         // Another owner has published since: what it has numbered is not what we have.
         const isOlder = this.#position === null || this.#position.epoch < this.#record.position.epoch;
@@ -182,6 +195,26 @@ export class DuckdbStore implements Store {
       }
       this.#unpublished = await this.#readUnpublished();
     });
+  }
+
+  /**
+   * Rows of another configuration have no place in the live file. Those that are published stay, so that a crash, or the
+   * way back to that configuration, loses nothing.
+   */
+  async #leaveOthers({ config, mayRebuild }: RowsConfig): Promise<void> {
+    const stored = this.#position?.configHash ?? null;
+    if (stored === config.hash) return;
+    if (this.#record === null) {
+      const published = await newestRecord(this.paths, this.partition);
+      const other = stored ?? published?.position.configHash ?? null;
+      if (other === null) return;
+      await mayRebuild(other);
+    }
+    if (stored === null) return;
+    await this.live.transaction("leaving rows of another configuration", async (writer) => {
+      for (const table of baseTables) await writer.run(`DELETE FROM ${table.name}`);
+    });
+    await this.#readPosition();
   }
 
   /** Compares the SHA-256 of all published files; what is damaged fails every later call until the store is opened anew. */

@@ -57,7 +57,8 @@ export function world(partitions = 1) {
       return Promise.resolve(200);
     },
   };
-  const start = (config: Partial<AggregatorConfig> = {}) => {
+  /** `other`: the data folder has rows of a configuration with this hash. */
+  const start = (config: Partial<AggregatorConfig> = {}, other: string | null = null) => {
     const own = log.open();
     const abort = new AbortController();
     const feed = createLiveFeed(silentTrace);
@@ -74,8 +75,10 @@ export function world(partitions = 1) {
       metrics: noMetrics,
       live: feed,
       alerts,
-      openPartition: (partition) =>
-        Promise.resolve({ store: disks[partition]!.open(partition), publisher: null }),
+      openPartition: async (partition, rows) => {
+        if (other !== null) await rows.mayRebuild(other);
+        return { store: disks[partition]!.open(partition), publisher: null };
+      },
     }, whole);
     const endpoints = createEndpoints(
       { aggregator, feed, alerts, clock, metrics: noMetrics, instance: "abc", partitions },

@@ -4,6 +4,7 @@
  * Implementations: `platform/duckdb_store.ts` and `sim/store.ts` (the same with faults), under
  * `core/testing/store_contract.ts`. One store belongs to one partition and one owner.
  */
+import type { PublishedConfig } from "../manifest.ts";
 import type {
   AlertRow,
   AlertRuleRow,
@@ -94,6 +95,16 @@ export class StoreUnavailable extends Error {
 /** The stored data can't be used as it is; the message says what is wrong and what to do. Nothing was changed. */
 export class StoreRefused extends Error {
   override name = "StoreRefused";
+}
+
+/** With what configuration a partition's rows are to be, and what becomes of rows that are there with another one. */
+export interface RowsConfig {
+  readonly config: PublishedConfig;
+  /**
+   * Asked before rows of another configuration (its hash) are made anew from the log's first record on; rejects with
+   * {@link StoreRefused} when that can't be.
+   */
+  mayRebuild(otherHash: string): Promise<void>;
 }
 
 export interface Store {
