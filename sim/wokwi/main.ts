@@ -44,12 +44,7 @@ async function test(args: readonly string[]): Promise<number> {
     cloud: () => cloudAccess((name) => Deno.env.get(name)),
     print: (line) => console.log(line),
     complain: (line) => console.error(line),
-    serial: (bytes) => writeAll(bytes),
   });
-}
-
-function writeAll(bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += Deno.stdout.writeSync(bytes.subarray(done));
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
