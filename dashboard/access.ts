@@ -5,6 +5,8 @@
  * - What changes something has to come from our own pages: `Sec-Fetch-Site`, or `Origin` where that is missing.
  * - A session is 256 random bits in a cookie that no script reads and no other site sends; kept here as hash, in memory:
  *   a restart signs everybody out.
+ * - Where the connection is encrypted, which a proxy of ours says in its `X-Forwarded-Proto`, the cookie is for encrypted
+ *   connections to this host only. Anybody else's word is not taken: it could make the cookie one that never comes back.
  * - Wrong tokens are few a minute, whoever sends them.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
@@ -12,33 +14,47 @@ import type { Clock } from "../core/ports/clock.ts";
 import type { Random } from "../core/ports/random.ts";
 import { type DashboardConfig, dashboardLimits } from "./config.ts";
 
+/** Who asks. */
+export interface Caller {
+  /** IP address at the other end of the connection; empty if unknown. */
+  readonly address: string;
+}
+
 export interface Access {
   /** Null when the request may go on, else why not. */
-  refusal(request: Request): { readonly status: 401 | 403; readonly detail: string } | null;
-  /** The request's cookie is of a session, or nobody needs one. */
-  isSignedIn(request: Request): boolean;
+  refusal(request: Request, caller: Caller): { readonly status: 401 | 403; readonly detail: string } | null;
   /** The cookie of a new session; a sentence when the token is wrong or too many were. */
   signIn(
     token: string,
+    request: Request,
+    caller: Caller,
   ): { readonly cookie: string } | { readonly status: 401 | 429; readonly detail: string };
   /** Ends the request's session; the cookie that takes the old one away. */
-  signOut(request: Request): string;
+  signOut(request: Request, caller: Caller): string;
 }
 
 const hash = (text: string) => createHash("sha256").update(text, "utf8").digest();
 
 export function createAccess(config: DashboardConfig, clock: Clock, random: Random): Access {
-  const { tokenHash, isSecure } = config;
+  const { tokenHash } = config;
+  const proxies = new Set(config.proxies);
   const hosts = new Set(config.hosts.map((host) => host.toLowerCase()));
   /** Hash of the session → its end, oldest first. */
   const sessions = new Map<string, number>();
   let attempts: number[] = [];
+  const isSecure = (request: Request, { address }: Caller) =>
+    proxies.has(address.replace(/^::ffff:(?=\d+\.)/, "")) &&
+    // The proxy's own word comes last, behind what it was told.
+    request.headers.get("x-forwarded-proto")?.split(",").at(-1)?.trim().toLowerCase() === "https";
   // `__Host-` binds a cookie to this host, and is for encrypted connections only.
-  const name = isSecure ? "__Host-isotherm" : "isotherm";
-  const cookie = (value: string, ageSeconds: number) =>
-    `${name}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${ageSeconds}${isSecure ? "; Secure" : ""}`;
+  const nameOf = (secure: boolean) => secure ? "__Host-isotherm" : "isotherm";
+  const cookie = (value: string, ageSeconds: number, secure: boolean) =>
+    `${nameOf(secure)}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${ageSeconds}${
+      secure ? "; Secure" : ""
+    }`;
 
-  const sessionOf = (request: Request): string | null => {
+  const sessionOf = (request: Request, caller: Caller): string | null => {
+    const name = nameOf(isSecure(request, caller));
     for (const part of (request.headers.get("cookie") ?? "").split(";")) {
       const [key, value] = part.trim().split("=", 2);
       if (key === name && value !== undefined && /^[0-9a-f]{64}$/.test(value)) {
@@ -47,15 +63,14 @@ export function createAccess(config: DashboardConfig, clock: Clock, random: Rand
     }
     return null;
   };
-  const isSignedIn = (request: Request) => {
+  const isSignedIn = (request: Request, caller: Caller) => {
     if (tokenHash === null) return true;
-    const session = sessionOf(request);
+    const session = sessionOf(request, caller);
     return session !== null && (sessions.get(session) ?? 0) > clock.nowMs();
   };
 
   return {
-    isSignedIn,
-    refusal(request) {
+    refusal(request, caller) {
       const host = hostOf(request.headers.get("host") ?? "");
       if (!hosts.has(host)) {
         return {
@@ -67,10 +82,11 @@ export function createAccess(config: DashboardConfig, clock: Clock, random: Rand
       if (!isRead && !isOwnPage(request)) {
         return { status: 403, detail: "Another site's page sent this." };
       }
-      return isSignedIn(request) ? null : { status: 401, detail: "Sign in first." };
+      return isSignedIn(request, caller) ? null : { status: 401, detail: "Sign in first." };
     },
-    signIn(token) {
-      if (tokenHash === null) return { cookie: cookie("", 0) };
+    signIn(token, request, caller) {
+      const secure = isSecure(request, caller);
+      if (tokenHash === null) return { cookie: cookie("", 0, secure) };
       const nowMs = clock.nowMs();
       attempts = attempts.filter((atMs) => atMs > nowMs - 60_000 && atMs <= nowMs);
       if (attempts.length >= dashboardLimits.attemptsPerMinuteMax) {
@@ -86,12 +102,12 @@ export function createAccess(config: DashboardConfig, clock: Clock, random: Rand
         if (sessions.size <= dashboardLimits.sessionsMax) break;
         sessions.delete(oldest);
       }
-      return { cookie: cookie(value, dashboardLimits.sessionMs / 1_000) };
+      return { cookie: cookie(value, dashboardLimits.sessionMs / 1_000, secure) };
     },
-    signOut(request) {
-      const session = sessionOf(request);
+    signOut(request, caller) {
+      const session = sessionOf(request, caller);
       if (session !== null) sessions.delete(session);
-      return cookie("", 0);
+      return cookie("", 0, isSecure(request, caller));
     },
   };
 }

@@ -4,8 +4,8 @@ export interface DashboardConfig {
   readonly tokenHash: Uint8Array | null;
   /** Names and addresses, without ports, under which it may be called: others are refused (DNS rebinding). */
   readonly hosts: readonly string[];
-  /** The connection is encrypted: cookies are for such connections only. */
-  readonly isSecure: boolean;
+  /** Addresses of proxies that end TLS: their `X-Forwarded-Proto` is believed, nobody else's. */
+  readonly proxies: readonly string[];
   /** Where boards send to, for a page that is still empty; null when not known. */
   readonly ingestUrl: string | null;
 }

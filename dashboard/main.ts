@@ -28,11 +28,11 @@ await runService({
     }, {
       tokenHash: token === null ? null : keyHashing.hashOf(token),
       hosts: hostsOf(host, addresses, settings.names?.split(",") ?? []),
-      isSecure: false,
+      proxies: settings.proxies?.split(",") ?? [],
       ingestUrl: null,
     });
     return {
-      handler: (request) => dashboard.handle(request),
+      handler: (request, client) => dashboard.handle(request, client),
       listen: { hostname: host, port },
       ready: () => null,
       banner: ({ url }) => [`dashboard shows ${data} at ${url}/`],

@@ -10,7 +10,7 @@
  */
 import { type Context, Hono } from "hono";
 import type { BenchAction, DashboardPorts } from "./ports.ts";
-import { createAccess } from "./access.ts";
+import { type Caller, createAccess } from "./access.ts";
 import { alertsOf } from "./alerts.ts";
 import { integer, json, problem } from "./answers.ts";
 import { readAssets } from "./assets.ts";
@@ -28,7 +28,8 @@ export type { DashboardConfig } from "./config.ts";
 export type * from "./ports.ts";
 
 export interface Dashboard {
-  handle(request: Request): Promise<Response>;
+  /** `caller`: who is at the other end of the connection. */
+  handle(request: Request, caller: Caller): Promise<Response>;
 }
 
 /** Paths of pages: all are one document, which finds out by itself what to show. */
@@ -42,10 +43,10 @@ export async function createDashboard(ports: DashboardPorts, config: DashboardCo
   const assets = await readAssets();
   const access = createAccess(config, clock, ports.random);
   const fleet = createFleetCache(rows, clock);
-  const app = new Hono();
+  const app = new Hono<{ Bindings: Caller }>();
 
   app.use("*", async (c, next) => {
-    const refusal = access.refusal(c.req.raw);
+    const refusal = access.refusal(c.req.raw, c.env);
     if (refusal === null || (refusal.status === 401 && openPaths.test(c.req.path))) {
       await next();
     } else if (refusal.status === 401 && pagePaths.includes(c.req.path)) {
@@ -59,7 +60,7 @@ export async function createDashboard(ports: DashboardPorts, config: DashboardCo
   app.get("/sign-in", (c) => assets.answer("/sign-in.html", c.req.raw) ?? c.notFound());
   app.post("/sign-in", async (c) => {
     const form = new URLSearchParams(await bodyText(c.req.raw) ?? "");
-    const outcome = access.signIn(form.get("token") ?? "");
+    const outcome = access.signIn(form.get("token") ?? "", c.req.raw, c.env);
     const to = form.get("to") ?? "/";
     if (!("cookie" in outcome)) {
       return c.redirect(`/sign-in?wrong=${outcome.status}&to=${encodeURIComponent(to)}`, 303);
@@ -68,7 +69,7 @@ export async function createDashboard(ports: DashboardPorts, config: DashboardCo
     return c.redirect(/^\/(?![/\\])/.test(to) ? to : "/", 303);
   });
   app.post("/sign-out", (c) => {
-    c.header("set-cookie", access.signOut(c.req.raw));
+    c.header("set-cookie", access.signOut(c.req.raw, c.env));
     return c.redirect("/sign-in", 303);
   });
 
@@ -170,7 +171,7 @@ export async function createDashboard(ports: DashboardPorts, config: DashboardCo
     withSecurityHeaders(response.headers);
     return response;
   });
-  return { handle: async (request) => await app.fetch(request) };
+  return { handle: async (request, caller) => await app.fetch(request, caller) };
 }
 
 /** The path that a person wanted, with its query, to go on there after signing in. */

@@ -19,8 +19,8 @@ const noRows: PublishedRows = {
 interface World {
   readonly dashboard: Dashboard;
   readonly scheduler: Scheduler;
-  get(path: string, headers?: Record<string, string>): Promise<Response>;
-  post(path: string, body: string, headers?: Record<string, string>): Promise<Response>;
+  get(path: string, headers?: Record<string, string>, address?: string): Promise<Response>;
+  post(path: string, body: string, headers?: Record<string, string>, address?: string): Promise<Response>;
 }
 
 async function worldOf(
@@ -37,19 +37,25 @@ async function worldOf(
     random: seededRandom(1, "dashboard"),
     trace: silentTrace,
     ...ports,
-  }, { tokenHash: null, hosts: ["127.0.0.1", "localhost"], isSecure: false, ingestUrl: null, ...config });
-  const request = (path: string, init: RequestInit, headers: Record<string, string>) =>
+  }, { tokenHash: null, hosts: ["127.0.0.1", "localhost"], proxies: [], ingestUrl: null, ...config });
+  const request = (
+    path: string,
+    init: RequestInit,
+    headers: Record<string, string>,
+    address = "127.0.0.1",
+  ) =>
     dashboard.handle(
       new Request(`http://127.0.0.1:8088${path}`, {
         ...init,
         headers: { host: "127.0.0.1:8088", ...headers },
       }),
+      { address },
     );
   return {
     dashboard,
     scheduler,
-    get: (path, headers = {}) => request(path, {}, headers),
-    post: (path, body, headers = {}) => request(path, { method: "POST", body }, headers),
+    get: (path, headers = {}, address) => request(path, {}, headers, address),
+    post: (path, body, headers = {}, address) => request(path, { method: "POST", body }, headers, address),
   };
 }
 
@@ -167,10 +173,35 @@ Deno.test("guesses at the token are few a minute, the right one among them", asy
   equal((await post("/sign-in", `token=${token}`)).headers.get("location"), "/");
 });
 
-Deno.test("on an encrypted connection the cookie is bound to it", async () => {
-  const { post } = await worldOf({}, { tokenHash: hashOf(token), isSecure: true });
-  const answer = await post("/sign-in", `token=${token}`);
-  match(answer.headers.get("set-cookie") ?? "", /^__Host-isotherm=[0-9a-f]{64}; .*; Secure$/);
+Deno.test("where our proxy says that the connection is encrypted, the cookie is bound to it", async () => {
+  const { get, post } = await worldOf({}, { tokenHash: hashOf(token), proxies: ["10.0.0.2", "::1"] });
+  const cookieFor = async (forwarded: string | null, address: string) => {
+    const headers: Record<string, string> = forwarded === null ? {} : { "x-forwarded-proto": forwarded };
+    const answer = await post("/sign-in", `token=${token}`, headers, address);
+    return (answer.headers.get("set-cookie") ?? "").replace(/=[0-9a-f]{64};/, "=…;");
+  };
+  const plain = "isotherm=…; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000";
+  const bound = `__Host-${plain}; Secure`;
+  for (
+    const [forwarded, address, expected] of [
+      ["https", "10.0.0.2", bound],
+      ["https", "::ffff:10.0.0.2", bound],
+      ["http, HTTPS", "::1", bound],
+      ["https, http", "10.0.0.2", plain],
+      [null, "10.0.0.2", plain],
+      ["https", "10.0.0.3", plain],
+      ["https", "", plain],
+    ] as const
+  ) equal(await cookieFor(forwarded, address), expected, `${forwarded} from ${address}`);
+
+  const headers = { "x-forwarded-proto": "https" };
+  const answer = await post("/sign-in", `token=${token}`, headers, "::1");
+  const cookie = answer.headers.get("set-cookie")!.split(";")[0]!;
+  equal((await get("/api/about", { ...headers, cookie }, "::1")).status, 200);
+  // Only behind the proxy is it a session.
+  equal((await get("/api/about", { cookie })).status, 401);
+  const inside = await post("/sign-out", "", { ...headers, cookie }, "::1");
+  match(inside.headers.get("set-cookie") ?? "", /^__Host-isotherm=; .*Max-Age=0; Secure$/);
 });
 
 Deno.test("a query's events come as lines, and leaving cancels it", async () => {

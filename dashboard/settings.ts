@@ -34,6 +34,15 @@ export const dashboardSettings = {
     consequence:
       "Names besides the machine's addresses under which it may be called, for instance behind a proxy.",
   }),
+  proxies: textSetting({
+    env: "ISOTHERM_DASHBOARD_PROXIES",
+    range: "IP addresses, separated by commas",
+    pattern: /^[0-9a-fA-F.:]{2,45}(,[0-9a-fA-F.:]{2,45}){0,15}$/,
+    fallback: null,
+    consequence:
+      "Proxies that end TLS: where one of them says `X-Forwarded-Proto: https`, the session's cookie is for encrypted " +
+      "connections only. Nobody else's word is taken.",
+  }),
   data: textSetting({
     env: "ISOTHERM_DATA",
     unit: "path",

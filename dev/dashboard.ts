@@ -59,12 +59,12 @@ export async function startDashboard(options: DashboardOptions): Promise<Running
   }, {
     tokenHash: lan && key !== null ? keyHashing.hashOf(key) : null,
     hosts: hostsOf(hostname, addresses, []),
-    isSecure: false,
+    proxies: [],
     ingestUrl,
   });
   const serve = (port: number): Promise<HttpServer> =>
     serveHttp({
-      handler: (request) => dashboard.handle(request),
+      handler: (request, client) => dashboard.handle(request, client),
       hostname,
       port,
       clock,
