@@ -14,13 +14,16 @@ import { WorldServices } from "./world_services.ts";
 export class RealNetwork implements Network {
   readonly #scheduler: Scheduler;
   readonly #services: WorldServices;
+  readonly #hostOf: (name: string) => string | null;
   readonly #inbox: (() => void | Promise<void>)[] = [];
   readonly #waiting = new Set<object>();
   #wake: (() => void) | null = null;
 
-  constructor(scheduler: Scheduler) {
+  /** `hostOf` tells which real host a name or address means; null: there is none of that name (default: itself). */
+  constructor(scheduler: Scheduler, hostOf: (name: string) => string | null = (name) => name) {
     this.#scheduler = scheduler;
-    this.#services = new WorldServices(() => scheduler.nowMs);
+    this.#hostOf = hostOf;
+    this.#services = new WorldServices(() => scheduler.nowMs, (name) => hostOf(name) !== null);
   }
 
   /** True while a board waits for a connection or an answer. */
@@ -44,9 +47,14 @@ export class RealNetwork implements Network {
   }
 
   connect(_device: string, host: string, port: number, events: ConnectionEvents): Connection {
+    const real = this.#hostOf(this.#services.nameOf(host));
+    if (real === null) {
+      this.#scheduler.after(1, () => events.failed("unreachable"));
+      return { send() {}, close() {} };
+    }
     const exchange = {};
     this.#waiting.add(exchange);
-    const socket = connectTcp({ host: this.#services.nameOf(host), port, noDelay: true });
+    const socket = connectTcp({ host: real, port, noDelay: true });
     const arrive = (tell: () => void) => {
       this.#waiting.delete(exchange);
       this.#inbox.push(tell);

@@ -57,6 +57,8 @@ interface Control {
 export class Controls {
   readonly #wiring: Wiring;
   readonly #weather: readonly WeatherSample[];
+  #weatherIndex = 0;
+  #weatherNow: Omit<WeatherSample, "atNanos"> = {};
   #temperatureTenthsC: number | null = null;
   #humidityTenthsPct: number | null = null;
   #fault: SensorFault | null = null;
@@ -76,14 +78,20 @@ export class Controls {
     this.#hands = hands;
   }
 
-  /** The air at the sensor, `nanos` after the start. What was set by hand stays; else the weather, else the diagram. */
+  /**
+   * The air at the sensor, `nanos` after the start, which never go back. What was set by hand stays; else the weather holds,
+   * else what the diagram says.
+   */
   climate(nanos: number): Climate {
     const sensor = this.#wiring.sensor;
-    const given = this.#weather.findLast((sample) => sample.atNanos <= nanos);
+    for (; (this.#weather[this.#weatherIndex]?.atNanos ?? Infinity) <= nanos; this.#weatherIndex++) {
+      this.#weatherNow = { ...this.#weatherNow, ...this.#weather[this.#weatherIndex] };
+    }
+    const given = this.#weatherNow;
     return {
-      temperatureTenthsC: this.#temperatureTenthsC ?? given?.temperatureTenthsC ??
+      temperatureTenthsC: this.#temperatureTenthsC ?? given.temperatureTenthsC ??
         sensor?.temperatureTenthsC ?? 240,
-      humidityTenthsPct: this.#humidityTenthsPct ?? given?.humidityTenthsPct ?? sensor?.humidityTenthsPct ??
+      humidityTenthsPct: this.#humidityTenthsPct ?? given.humidityTenthsPct ?? sensor?.humidityTenthsPct ??
         400,
     };
   }

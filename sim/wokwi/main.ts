@@ -2,7 +2,8 @@
 import { machineClock } from "../../platform/clock.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "../board/mod.ts";
 import { cloudAccess } from "./cloud.ts";
-import { runTests } from "./test_command.ts";
+import { serve } from "./serve_command.ts";
+import { parseServeOptions, serveHelp } from "./serve_options.ts";
 import { parseTestOptions, testHelp } from "./test_options.ts";
 
 const help = `The firmware as a Wokwi project, without Wokwi's cloud.
@@ -16,6 +17,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   switch (command) {
     case "test":
       return await test(args);
+    case "serve":
+      return await serveBoard(args);
     case "--help":
     case undefined:
       console.log(help);
@@ -24,6 +27,28 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       console.error(`${command} is unknown: see deno task wokwi --help`);
       return 1;
   }
+}
+
+async function serveBoard(args: readonly string[]): Promise<number> {
+  const parsed = parseServeOptions(args);
+  switch (parsed.kind) {
+    case "help":
+      console.log(serveHelp);
+      return 0;
+    case "problems":
+      for (const problem of parsed.problems) console.error(problem);
+      console.error("deno task wokwi serve --help shows all options");
+      return 1;
+  }
+  for (const name of ["write", "ffi", "env", "run", "sys"] as const) await Deno.permissions.revoke({ name });
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => stop.abort());
+  return await serve(parsed.options, {
+    clock: machineClock,
+    print: (line) => console.log(line),
+    complain: (line) => console.error(line),
+    signal: stop.signal,
+  });
 }
 
 async function test(args: readonly string[]): Promise<number> {
@@ -37,6 +62,8 @@ async function test(args: readonly string[]): Promise<number> {
       console.error("deno task wokwi test --help shows all options");
       return 1;
   }
+  // Brings DuckDB along, which a server has no use for.
+  const { runTests } = await import("./test_command.ts");
   let runtime: Promise<MicroPythonRuntime> | null = null;
   return await runTests(parsed.options, {
     clock: machineClock,

@@ -60,6 +60,8 @@ const FRAMES_WAITING_MAX = 10_000;
 const TURN_MS = 10;
 /** The longest sleep while real time passes. */
 const SLEEP_MS_MAX = 1_000;
+/** A board that waits for the network alone is looked after so often. */
+const OUTSIDE_MS = 50;
 const NANOS_PER_MS = 1e6;
 
 type Answer = Readonly<Record<string, unknown>>;
@@ -152,7 +154,7 @@ export class WokwiSession {
     if (!this.#isFast(limitNanos) && !(await this.#keepPace(simulation, limitNanos))) return;
     const outcome = await simulation.advance(limitNanos);
     if (this.#isClosed || this.#stopIfDue(simulation)) return;
-    if (outcome === "nothing") return await this.#woken();
+    if (outcome === "nothing") return await this.#woken(simulation.hasOutside ? OUTSIDE_MS : undefined);
     await this.#yield();
   }
 

@@ -101,6 +101,11 @@ export class Simulation {
     return this.#nanos;
   }
 
+  /** Something may come from outside although no event is planned. */
+  get hasOutside(): boolean {
+    return this.#options.world.settle !== undefined;
+  }
+
   get flash(): Flash {
     return this.#board.flash;
   }
@@ -129,6 +134,7 @@ export class Simulation {
   async advance(limitNanos: number): Promise<Advance> {
     const held = new Promise<"held">((resolve) => this.#onHeld = () => resolve("held"));
     if (this.#step === null) {
+      await this.#options.world.settle?.();
       const next = this.#next();
       if (next === null || next > limitNanos) {
         if (!Number.isFinite(limitNanos)) return "nothing";

@@ -9,6 +9,11 @@ import { Scheduler } from "../scheduler.ts";
 export interface World {
   readonly scheduler: Scheduler;
   readonly network: Network;
+  /**
+   * Lets what has come from outside the simulated world become events; called before the next event is chosen. Only a
+   * world with an outside has it, and needs looking after while no event is planned.
+   */
+  settle?(): Promise<void>;
   /** Runs the scheduler's next event, and all that it starts, to its end; false when nothing is planned. */
   step(): Promise<boolean>;
 }

@@ -106,6 +106,7 @@ _DHT_READ_MS = 273  # 250 ms high, 18 ms low, 5 ms of answer (drivers/dht/dht.c)
 
 
 def dht_readinto(pin, buf):
+    _host.pin_mode(pin.id, Pin.OPEN_DRAIN, pin._pull)
     error = _host.dht(pin.id, _addressof(buf))
     _host.block(_DHT_READ_MS, 0, 0)
     if error:
