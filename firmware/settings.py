@@ -100,7 +100,7 @@ def _read(path):
 
 
 def load(path, instead=None):
-    """Returns (settings, problems) of the file; if there is none, of the file instead, which only a Wokwi project has."""
+    """Returns (settings, problems) of the file; if there is none, of the file instead (a Wokwi project's)."""
     text = _read(path)
     if text is None and instead:
         text = _read(instead)

@@ -157,6 +157,7 @@ Deno.test("the heap stays below 64 KiB and flat through a week, with outages", a
     await desk.run(24 * HOUR_MS);
     used.push(python(desk.board).heapUsedBytes() - harnessBytes);
   }
+  console.log(`bytes in use after collection, day by day: ${used}`);
   assert.ok(Math.max(...used) < 64 * 1024, `bytes in use, day by day: ${used}`);
   assert.ok(Math.max(...used) - Math.min(...used) < 4 * 1024, `bytes in use, day by day: ${used}`);
   desk.receiver.checkComplete("board-1");
