@@ -9,12 +9,11 @@
  * back the record before the position is read again and compared, so that another log is never taken for this one.
  */
 import { assert, AssertionFailed } from "../core/assert.ts";
-import { type DeviceView, Partition, type Prepared } from "../core/partition.ts";
+import { type DeviceView, Partition } from "../core/partition.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { LiveFeed } from "../core/ports/live_feed.ts";
 import {
   type LogReader,
-  type LogRecord,
   LogRefused,
   LogUnavailable,
   type LogWriter,
@@ -31,6 +30,7 @@ import {
   StoreUnavailable,
 } from "../core/ports/store.ts";
 import type { Trace } from "../core/ports/trace.ts";
+import { findMarked, firstOf, recordAt, type Records } from "../core/records.ts";
 import { formatVersion, headerNames } from "../core/schema.ts";
 import type { AlertPort } from "./alert_desk.ts";
 import type { PartitionAlerts } from "./alerts_answer.ts";
@@ -399,8 +399,9 @@ export class PartitionWorker {
     return isKept;
   }
 
-  async #read(signal: AbortSignal): Promise<readonly LogRecord[]> {
+  async #read(signal: AbortSignal): Promise<Records> {
     const limits = {
+      blocks: true,
       recordsMax: this.config.recordsPerCommitMax,
       bytesMax: this.config.bytesPerCommitMax,
       waitMs: this.#waitMs(),
@@ -411,6 +412,8 @@ export class PartitionWorker {
     switch (outcome.kind) {
       case "records":
         return outcome.records;
+      case "block":
+        return outcome.block;
       case "revoked":
         // Nothing for a person to do: another worker has it, and `Assignments.revoked` says so too.
         this.#state = "released";
@@ -472,7 +475,7 @@ export class PartitionWorker {
     this.#endOffset = (await reader.range(this.partition)).next;
   }
 
-  async #foldAndCommit(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
+  async #foldAndCommit(records: Records, signal: AbortSignal): Promise<void> {
     const fold = this.#fold!;
     const prepared = fold.prepare(this.#ownRecords(records));
     const { readings, windows } = prepared.needs;
@@ -482,16 +485,15 @@ export class PartitionWorker {
       ? { readings: [], quarantined: [], windows: [] }
       : await this.#retried(signal, () => this.#store!.lookup(prepared.needs));
     if (known === undefined) return;
-    if (prepared.items.length > 0) {
+    if (prepared.last !== null) {
       fold.apply(prepared, known);
-      const last = prepared.items.at(-1)!.record;
       const { partitions } = this.ports.reader;
-      const taken = fold.takeChanges(recordHash(last), configHash(this.config.judge, partitions));
+      const taken = fold.takeChanges(recordHash(prepared.last), configHash(this.config.judge, partitions));
       // Ours from the first transaction on, not only once the fold has come to our owner record.
       const epoch = Math.max(taken.position.epoch, this.#ownerOffset);
       const changes = { ...taken, position: { ...taken.position, epoch } };
       if (!await this.#settle()) return;
-      this.#committing = this.#keep(changes, prepared, signal);
+      this.#committing = this.#keep(changes, prepared.length, signal);
     }
     if (prepared.stop === null) return;
     await this.#settle();
@@ -499,9 +501,9 @@ export class PartitionWorker {
   }
 
   /** Commits until it is kept or we end: the fold has moved on, so there is no way past it. Never rejects. */
-  async #keep(changes: Changes, prepared: Prepared, signal: AbortSignal): Promise<boolean> {
+  async #keep(changes: Changes, recordCount: number, signal: AbortSignal): Promise<boolean> {
     try {
-      if (await this.#retried(signal, () => this.#commit(changes, prepared)) === true) return true;
+      if (await this.#retried(signal, () => this.#commit(changes, recordCount)) === true) return true;
     } catch (error) {
       this.#failure = { error };
     }
@@ -510,20 +512,21 @@ export class PartitionWorker {
   }
 
   /** Records up to another worker's later owner record, which ends our ownership. */
-  #ownRecords(records: readonly LogRecord[]): readonly LogRecord[] {
+  #ownRecords(records: Records): Records {
     if (this.config.replay) return records;
-    const end = records.findIndex((record) =>
-      record.offset > this.#ownerOffset && record.headers[headerNames.kind] === "owner"
+    const end = findMarked(
+      records,
+      ({ offset, headers }) => offset > this.#ownerOffset && headers[headerNames.kind] === "owner",
     );
     if (end < 0) return records;
     this.#state = "superseded";
-    this.#sentence = `it was taken by another worker (owner record ${records[end]!.offset})`;
+    this.#sentence = `it was taken by another worker (owner record ${recordAt(records, end).offset})`;
     const fields = { partition: this.partition, sentence: this.#sentence };
     this.ports.trace.emit("warn", "aggregator.superseded", fields);
-    return records.slice(0, end);
+    return firstOf(records, end);
   }
 
-  async #commit(changes: Changes, prepared: Prepared): Promise<true> {
+  async #commit(changes: Changes, recordCount: number): Promise<true> {
     const { clock, metrics, live, reader } = this.ports;
     const startedMs = clock.monotonicMs();
     await this.#store!.commit(changes);
@@ -531,7 +534,7 @@ export class PartitionWorker {
     this.#isPublished = false;
     const labels = { partition: String(this.partition) };
     metrics.observe("isotherm_commit_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
-    metrics.count("isotherm_records_folded_total", prepared.items.length, labels);
+    metrics.count("isotherm_records_folded_total", recordCount, labels);
     metrics.count("isotherm_window_versions_total", changes.windows.length, labels);
     if (this.#fold !== null) this.#tally.count(this.#fold.tally);
     this.#committedMs = clock.nowMs();

@@ -5,6 +5,7 @@
  */
 import { assert } from "./assert.ts";
 import type { ChannelRow, ClosedBy, WindowRow } from "./rows.ts";
+import { NO_VALUE } from "./scanned_batches.ts";
 
 /** A reading's place in the order that decides first and last; numbers compare in this order, −1 is "none". */
 export interface Place {
@@ -15,15 +16,42 @@ export interface Place {
   readonly index: number;
 }
 
-function isBefore(a: Place, b: Place): boolean {
-  if (a.tsMs !== b.tsMs) return a.tsMs < b.tsMs;
-  const bootA = a.boot ?? -1;
-  const bootB = b.boot ?? -1;
-  if (bootA !== bootB) return bootA < bootB;
-  const seqA = a.seq ?? -1;
-  const seqB = b.seq ?? -1;
-  if (seqA !== seqB) return seqA < seqB;
-  return a.offset !== b.offset ? a.offset < b.offset : a.index < b.index;
+/** Without one, a boot or seq is this: lower than any. */
+const NO_NUMBER = -1;
+
+/** The same as numbers that compare in the same order. */
+class Order {
+  tsMs = 0;
+  boot = NO_NUMBER;
+  seq = NO_NUMBER;
+  offset = 0;
+  index = 0;
+
+  set(tsMs: number, boot: number, seq: number, offset: number, index: number): void {
+    this.tsMs = tsMs;
+    this.boot = boot;
+    this.seq = seq;
+    this.offset = offset;
+    this.index = index;
+  }
+
+  /** Whether the place with these numbers comes before it. */
+  isAfter(tsMs: number, boot: number, seq: number, offset: number, index: number): boolean {
+    if (tsMs !== this.tsMs) return tsMs < this.tsMs;
+    if (boot !== this.boot) return boot < this.boot;
+    if (seq !== this.seq) return seq < this.seq;
+    return offset !== this.offset ? offset < this.offset : index < this.index;
+  }
+
+  place(): Place {
+    const { tsMs, offset, index } = this;
+    const orNull = (value: number) => value === NO_NUMBER ? null : value;
+    return { tsMs, boot: orNull(this.boot), seq: orNull(this.seq), offset, index };
+  }
+
+  setPlace({ tsMs, boot, seq, offset, index }: Place): void {
+    this.set(tsMs, boot ?? NO_NUMBER, seq ?? NO_NUMBER, offset, index);
+  }
 }
 
 /** `ts.boot.seq.offset.index`, empty for none. */
@@ -56,34 +84,35 @@ export class Channel {
   max = 0;
   first = 0;
   last = 0;
-  firstPlace: Place | null = null;
-  lastPlace: Place | null = null;
+  readonly #first = new Order();
+  readonly #last = new Order();
   #squares = 0;
   #squaresCarried = 0n;
   #listed: number[] = [];
   #counts: Map<number, number> | null = null;
 
-  add(value: number, place: Place): void {
-    this.count++;
+  /** Adds a value; the numbers after it are its place, with −1 for no boot or seq. */
+  add(value: number, tsMs: number, boot: number, seq: number, offset: number, index: number): void {
     this.sum += value;
     this.#squares += value * value;
     if (this.#squares > EXACT_MAX) this.#carry();
-    if (this.firstPlace === null || this.lastPlace === null) {
+    if (this.count++ === 0) {
       this.min =
         this.max =
         this.first =
         this.last =
           value;
-      this.firstPlace = this.lastPlace = place;
+      this.#first.set(tsMs, boot, seq, offset, index);
+      this.#last.set(tsMs, boot, seq, offset, index);
     } else {
       if (value < this.min) this.min = value;
       if (value > this.max) this.max = value;
-      if (!isBefore(place, this.lastPlace)) {
+      if (!this.#last.isAfter(tsMs, boot, seq, offset, index)) {
         this.last = value;
-        this.lastPlace = place;
-      } else if (isBefore(place, this.firstPlace)) {
+        this.#last.set(tsMs, boot, seq, offset, index);
+      } else if (this.#first.isAfter(tsMs, boot, seq, offset, index)) {
         this.first = value;
-        this.firstPlace = place;
+        this.#first.set(tsMs, boot, seq, offset, index);
       }
     }
     this.remember(value);
@@ -141,8 +170,8 @@ export class Channel {
       max: some ? this.max : null,
       first: some ? this.first : null,
       last: some ? this.last : null,
-      firstKey: this.firstPlace && placeText(this.firstPlace),
-      lastKey: this.lastPlace && placeText(this.lastPlace),
+      firstKey: some ? placeText(this.#first.place()) : null,
+      lastKey: some ? placeText(this.#last.place()) : null,
       p50,
       p95,
     };
@@ -158,8 +187,8 @@ export class Channel {
     channel.max = row.max ?? 0;
     channel.first = row.first ?? 0;
     channel.last = row.last ?? 0;
-    channel.firstPlace = row.firstKey === null ? null : placeOfText(row.firstKey);
-    channel.lastPlace = row.lastKey === null ? null : placeOfText(row.lastKey);
+    if (row.firstKey !== null) channel.#first.setPlace(placeOfText(row.firstKey));
+    if (row.lastKey !== null) channel.#last.setPlace(placeOfText(row.lastKey));
     return channel;
   }
 
@@ -167,7 +196,7 @@ export class Channel {
   describe(withValues: boolean): string {
     const counted = [...this.#counts ?? []].flatMap(([value, count]) => Array<number>(count).fill(value));
     const values = withValues ? [...this.#listed, ...counted] : [];
-    const place = (at: Place | null) => at === null ? "" : placeText(at);
+    const place = (at: Order) => this.count === 0 ? "" : placeText(at.place());
     return [
       this.count,
       this.sum,
@@ -176,8 +205,8 @@ export class Channel {
       this.max,
       this.first,
       this.last,
-      place(this.firstPlace),
-      place(this.lastPlace),
+      place(this.#first),
+      place(this.#last),
       values.toSorted((a, b) => a - b).join(" "),
     ].join(";");
   }
@@ -223,14 +252,36 @@ export class WindowState {
     else this.readings++;
     if (reading.timeUncertain) this.timeUncertain++;
     if (reading.appendMs < this.oldestAppendMs) this.oldestAppendMs = reading.appendMs;
-    if (reading.temperatureMilliC !== null) this.temperature.add(reading.temperatureMilliC, reading);
-    if (reading.humidityMilliPct !== null) this.humidity.add(reading.humidityMilliPct, reading);
+    const { tsMs, offset, index, temperatureMilliC: temperature, humidityMilliPct: humidity } = reading;
+    const boot = reading.boot ?? NO_NUMBER;
+    const seq = reading.seq ?? NO_NUMBER;
+    if (temperature !== null) this.temperature.add(temperature, tsMs, boot, seq, offset, index);
+    if (humidity !== null) this.humidity.add(humidity, tsMs, boot, seq, offset, index);
   }
 
   /** Adds a reading to an open window, with the interval that its device states. */
   addOpen(reading: Addend & { readonly everyMs: number | null; readonly released: boolean }): void {
     this.add(reading);
     if (!reading.released) this.everyMs = reading.everyMs;
+  }
+
+  /** The same for a reading with boot, seq and values, whose values may be `NO_VALUE`. */
+  addValues(
+    temperature: number,
+    humidity: number,
+    tsMs: number,
+    boot: number,
+    seq: number,
+    offset: number,
+    index: number,
+    appendMs: number,
+    everyMs: number | null,
+  ): void {
+    this.readings++;
+    if (appendMs < this.oldestAppendMs) this.oldestAppendMs = appendMs;
+    if (temperature !== NO_VALUE) this.temperature.add(temperature, tsMs, boot, seq, offset, index);
+    if (humidity !== NO_VALUE) this.humidity.add(humidity, tsMs, boot, seq, offset, index);
+    this.everyMs = everyMs;
   }
 
   /** Adds only what percentiles are read from. */

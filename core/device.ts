@@ -2,7 +2,7 @@
 import { WindowState } from "./accumulator.ts";
 import { BootState, Slots } from "./ledger.ts";
 import type { BootRow, DeviceRow, QuarantineRow, ReadingRow } from "./rows.ts";
-import { RowsByTime } from "./rows_by_time.ts";
+import { NO_VALUE, valueOrNull } from "./scanned_batches.ts";
 
 /** A reading as what a device last said. */
 export type LastReading = Pick<
@@ -59,16 +59,22 @@ export class DeviceState {
   /** Lower bound of the ends in `open` and `ahead`: below it, a watermark closes nothing. */
   nextEndMs = -Infinity;
 
-  /** The accepted reading with the highest event time that is kept in an open window or came since the start. */
-  newest: LastReading | null = null;
+  // The accepted reading with the highest event time that is kept in an open window or came since the start.
+  #newestMs = -Infinity;
+  #newestTemperature = NO_VALUE;
+  #newestHumidity = NO_VALUE;
+  #newestFault: string | null = null;
+  #newestFlag: string | null = null;
   readonly duplicatesNoted: DuplicateNote[] = [];
   /** In the list of devices that watchers have not been shown since they changed. */
   unshown = false;
 
-  /** Rows since the last transaction. */
-  fresh = new RowsByTime();
-  freshQuarantined: QuarantineRow[] = [];
+  // Since the last transaction: its number among the devices that changed, its newest row in the block of readings (−1:
+  // none), and its quarantined readings.
   dirty = false;
+  freshNumber = -1;
+  lastFresh = -1;
+  freshQuarantined: QuarantineRow[] = [];
   /** Earliest end of the windows opened since the device was last put into the queue of due times. */
   openedEndMs = Infinity;
 
@@ -80,9 +86,32 @@ export class DeviceState {
     this.current = new Array(specs).fill(null);
   }
 
-  /** Takes the reading for the newest unless a newer one is known. */
-  noteNewest(row: LastReading): void {
-    if (this.newest === null || row.tsMs >= this.newest.tsMs) this.newest = row;
+  /** Takes the reading for the newest unless a newer one is known. Values may be `NO_VALUE`. */
+  noteNewest(
+    tsMs: number,
+    temperature: number,
+    humidity: number,
+    fault: string | null,
+    flag: string | null,
+  ): void {
+    if (tsMs < this.#newestMs) return;
+    this.#newestMs = tsMs;
+    this.#newestTemperature = temperature;
+    this.#newestHumidity = humidity;
+    this.#newestFault = fault;
+    this.#newestFlag = flag;
+  }
+
+  /** Null if none is known. */
+  get newest(): LastReading | null {
+    if (this.#newestMs === -Infinity) return null;
+    return {
+      tsMs: this.#newestMs,
+      temperatureMilliC: valueOrNull(this.#newestTemperature),
+      humidityMilliPct: valueOrNull(this.#newestHumidity),
+      fault: this.#newestFault,
+      flag: this.#newestFlag,
+    };
   }
 
   noteDuplicate(note: DuplicateNote): void {
@@ -124,6 +153,10 @@ export class DeviceState {
     return Math.max(endMs, this.lastAppendMs) + idleMs;
   }
 }
+
+/** Whether the device's watermark has passed the end of a window. */
+export const isPassed = (device: DeviceState, endMs: number) =>
+  device.watermarkMs !== null && endMs <= device.watermarkMs;
 
 export function deviceRow(state: DeviceState): DeviceRow {
   return {

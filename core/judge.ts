@@ -40,10 +40,10 @@ export function inspectReading(
   if (eventMs === null) {
     return { reason: "no_time", detail: "a batch of several readings needs a ts for each" };
   }
-  if (eventMs < limits.eventMsMin) {
+  if (isUnset(eventMs)) {
     return { reason: "no_time", detail: `ts ${eventMs} is before 2015: the device's clock was not set` };
   }
-  if (eventMs > appendMs + config.futureMs) {
+  if (isFuture(eventMs, appendMs, config)) {
     const aheadSeconds = Math.round((eventMs - appendMs) / 1_000);
     return { reason: "future", detail: `ts lies ${aheadSeconds} s ahead of the log's time` };
   }
@@ -52,12 +52,20 @@ export function inspectReading(
 
 function outOfRange(reading: Reading): Verdict | null {
   const { temperatureMilliC: temperature, humidityMilliPct: humidity } = reading;
-  if (
-    temperature !== null &&
-    (temperature < limits.temperatureMilliCMin || temperature > limits.temperatureMilliCMax)
-  ) return { reason: "out_of_range", detail: `temperature_c ${temperature / 1_000} is outside −40…80 °C` };
-  if (humidity !== null && (humidity < limits.humidityMilliPctMin || humidity > limits.humidityMilliPctMax)) {
+  if (temperature !== null && isTemperatureOut(temperature)) {
+    return { reason: "out_of_range", detail: `temperature_c ${temperature / 1_000} is outside −40…80 °C` };
+  }
+  if (humidity !== null && isHumidityOut(humidity)) {
     return { reason: "out_of_range", detail: `humidity_pct ${humidity / 1_000} is outside 0…100 %` };
   }
   return null;
 }
+
+/** A time of a clock that was never set. */
+export const isUnset = (eventMs: number) => eventMs < limits.eventMsMin;
+export const isFuture = (eventMs: number, appendMs: number, config: Pick<JudgeConfig, "futureMs">) =>
+  eventMs > appendMs + config.futureMs;
+export const isTemperatureOut = (temperature: number) =>
+  temperature < limits.temperatureMilliCMin || temperature > limits.temperatureMilliCMax;
+export const isHumidityOut = (humidity: number) =>
+  humidity < limits.humidityMilliPctMin || humidity > limits.humidityMilliPctMax;

@@ -55,6 +55,15 @@ export class Slots {
     return false;
   }
 
+  /** Takes `slot` as final if it comes right after all that were seen and they end in final ones; else false, unchanged. */
+  extend(slot: number): boolean {
+    const last = this.#spans.length === 0 ? undefined : this.#spans[this.#spans.length - 1];
+    if (last === undefined || last.to !== slot - 1 || last.state !== slotStates.final) return false;
+    last.to = slot;
+    this.lengths[slotStates.final]!++;
+    return true;
+  }
+
   /** Moves one slot up; false, with nothing changed, if that would take more than `spansMax` spans here. */
   raise(slot: number, state: SlotState, spansMax: number): boolean {
     const last = this.#spans.at(-1);
@@ -159,4 +168,9 @@ export class BootState {
   dirty = false;
 
   constructor(readonly boot: number, readonly firstAppendMs: number) {}
+
+  /** `slot` was. */
+  noteKnown(slot: number): void {
+    if (slot >= this.known) this.known = slot + 1;
+  }
 }

@@ -11,175 +11,66 @@
  *
  * Silence is applied lazily to a device when its own next record comes, and eagerly, through a queue of due times, so
  * that others see the row soon. Both give the same row, because nothing of a device changes between its own records.
+ *
+ * Batches that the scanner can read stay in its columns (`ScannedBatches`); every other record is decoded to an object.
  */
-import { WindowState } from "./accumulator.ts";
 import { AlertFold } from "./alert_fold.ts";
-import { type AlertRule, decodeRules } from "./alert_rules.ts";
-import { assert, unreachable } from "./assert.ts";
+import type { AlertRule } from "./alert_rules.ts";
+import { assert } from "./assert.ts";
 import type { JudgeConfig } from "./config.ts";
-import { BootState, slotStates } from "./ledger.ts";
-import {
-  bootOfRow,
-  bootRow,
-  deviceOfRow,
-  deviceRow,
-  DeviceState,
-  type DuplicateNote,
-  type LastReading,
-} from "./device.ts";
-import { DueQueue } from "./due_queue.ts";
-import { eventTimeOf, inspectReading, type Verdict } from "./judge.ts";
+import type { DecodedRecord } from "./decoded_record.ts";
+import { bootOfRow, bootRow, deviceOfRow, deviceRow, DeviceState } from "./device.ts";
+import { type DeviceView, Unshown, viewOf } from "./device_view.ts";
+import { DeviceWindows } from "./device_windows.ts";
+import { expireUnsequenced, Identifier } from "./identity.ts";
+import { indexKnown, type KnownIndex, nothingKnown } from "./known.ts";
+import { BootState } from "./ledger.ts";
 import { limits } from "./limits.ts";
 import { partitionOf } from "./murmur2.ts";
 import type { LogRecord } from "./ports/log.ts";
-import type { Changes, Known, Needs, StoredState } from "./ports/store.ts";
+import type { Changes, Known, StoredState } from "./ports/store.ts";
+import { Prepared, prepareRecords } from "./prepared.ts";
+import { cutRaw, Quarantine } from "./quarantine.ts";
+import { ReadingBlock } from "./reading_block.ts";
+import { noteNewest, noteSharedName, type Origin, ReadingFold } from "./reading_fold.ts";
+import type { Records } from "./records.ts";
 import { isKept } from "./retention.ts";
-import type {
-  DeviceRow,
-  GapRow,
-  PositionRow,
-  QuarantineReason,
-  QuarantineRow,
-  ReadingRow,
-  ReleaseRow,
-  WindowRow,
-} from "./rows.ts";
-import { RowsByTime } from "./rows_by_time.ts";
-import {
-  type Batch,
-  classify,
-  decodeBatch,
-  decodeDeviceRecord,
-  decodeOwner,
-  decodeRelease,
-  type DeviceRecord,
-  type MalformedReading,
-  type Reading,
-  type RecordKind,
-  type ReleaseRecord,
-} from "./schema.ts";
+import type { GapRow, PositionRow, QuarantineReason, ReleaseRow, WindowRow } from "./rows.ts";
+import { NONE, orNull } from "./scanned_batches.ts";
+import type { Batch, DeviceRecord, ReleaseRecord } from "./schema.ts";
+import { newTally, type Tally } from "./tally.ts";
 import { watermarkAfter } from "./watermark.ts";
-import { isTumbling, lowestStart, type Window, windowOf, windowsOf } from "./windows.ts";
+import { lowestStart } from "./windows.ts";
 
-/** A record with what it was decoded to. */
-type Item =
-  & { readonly record: LogRecord; readonly appendMs: number }
-  & (
-    | { readonly kind: "tick" }
-    | { readonly kind: "owner" }
-    /** `device` as it was known when the batch was decoded. */
-    | { readonly kind: "batch"; readonly batch: Batch; readonly device: DeviceState | undefined }
-    | { readonly kind: "misplaced"; readonly batch: Batch }
-    | { readonly kind: "device"; readonly device: string; readonly control: DeviceRecord }
-    | { readonly kind: "release"; readonly release: ReleaseRecord }
-    | { readonly kind: "rules"; readonly rules: readonly AlertRule[] }
-    | { readonly kind: "undecodable"; readonly detail: string }
-  );
+export type { DeviceView } from "./device_view.ts";
+export type { Prepared } from "./prepared.ts";
+export type { Tally } from "./tally.ts";
 
-/** Decoded records, and what folding them has to know. */
-export interface Prepared {
-  readonly items: readonly Item[];
-  readonly needs: Needs;
-  /** Set when the record after the last item must not be folded; the sentence says why. */
-  readonly stop: string | null;
-}
-
-/** Readings by what became of them since the fold was made; for metrics, the rows are the account. */
-export interface Tally {
-  counted: number;
-  countedLate: number;
-  sensorFault: number;
-  duplicates: number;
-  released: number;
-  readonly quarantined: Record<QuarantineReason, number>;
-}
-
-/** A device as it stands, for those who watch. */
-export interface DeviceView {
-  readonly row: DeviceRow;
-  /** Null if none is known any more. */
-  readonly last: LastReading | null;
-  /** Places of the newest duplicates, and since when (append time) they have been noted. */
-  readonly duplicates: readonly DuplicateNote[];
-  readonly duplicatesSinceMs: number;
-  /** Earliest event time known of it, or its first append time if that is earlier. */
-  readonly firstMs: number;
-  readonly open: readonly WindowRow[];
-}
-
-/** Recently closed windows that stay in memory, so that a late reading seldom needs the store. */
-const CLOSED_CACHED_MAX = 4_096;
 /** The nameless device that stands for records which name none, or lie in the wrong partition. */
 const NAMELESS = "";
 const utf8 = new TextDecoder();
-const NOTHING_KNOWN: KnownIndex = { readings: new Map(), quarantined: new Map(), windows: new Map() };
-
-interface KnownIndex {
-  readonly readings: ReadonlyMap<string, RowsByTime>;
-  readonly quarantined: ReadonlyMap<string, readonly QuarantineRow[]>;
-  readonly windows: ReadonlyMap<string, WindowRow>;
-}
-
-const windowKey = (device: string, windowSize: string, startMs: number) =>
-  `${startMs} ${windowSize} ${device}`;
-
-function indexKnown(known: Known): KnownIndex {
-  const readings = new Map<string, RowsByTime>();
-  const quarantined = new Map<string, QuarantineRow[]>();
-  const windows = new Map<string, WindowRow>();
-  for (const row of known.readings) {
-    let rows = readings.get(row.device);
-    if (rows === undefined) readings.set(row.device, rows = new RowsByTime());
-    rows.push(row);
-  }
-  for (const row of known.quarantined) if (row.device !== null) listOf(quarantined, row.device).push(row);
-  for (const row of known.windows) windows.set(windowKey(row.device, row.windowSize, row.startMs), row);
-  return { readings, quarantined, windows };
-}
-
-function listOf<K, V>(map: Map<K, V[]>, key: K): V[] {
-  let list = map.get(key);
-  if (list === undefined) map.set(key, list = []);
-  return list;
-}
 
 export class Partition {
   #devices = new Map<string, DeviceState>();
-  #due = new DueQueue<DeviceState>();
   #nextOffset = 0;
   #appendHighMs = 0;
   #epoch = -1;
   #lastOffset: number | null = null;
+  #lastTaken = 0;
   // What the next transaction appends.
-  #readings: ReadingRow[] = [];
-  #quarantined: QuarantineRow[] = [];
+  #readings = new ReadingBlock();
   #released: ReleaseRow[] = [];
   #gaps: GapRow[] = [];
   #dirtyDevices: DeviceState[] = [];
   #dirtyBoots: [DeviceState, BootState][] = [];
-  #dirtyWindows: [DeviceState, WindowState][] = [];
-  #closedCached: [DeviceState, WindowState][] = [];
-  #known: KnownIndex = NOTHING_KNOWN;
-  /** Devices that changed since watchers were shown them. */
-  #unshown: DeviceState[] = [];
+  #unshown: Unshown;
   #startedMs = 0;
   #alerts: AlertFold;
-  readonly tally: Tally = {
-    counted: 0,
-    countedLate: 0,
-    sensorFault: 0,
-    duplicates: 0,
-    released: 0,
-    quarantined: {
-      future: 0,
-      out_of_range: 0,
-      no_time: 0,
-      conflict: 0,
-      undecidable: 0,
-      wrong_partition: 0,
-      malformed: 0,
-    },
-  };
+  readonly tally: Tally = newTally();
+  readonly #windows: DeviceWindows;
+  readonly #identifier: Identifier;
+  readonly #quarantine: Quarantine;
+  readonly #fold: ReadingFold;
 
   constructor(
     readonly config: JudgeConfig,
@@ -187,6 +78,18 @@ export class Partition {
     readonly partitions: number,
   ) {
     this.#alerts = new AlertFold(config.windows, partition);
+    this.#windows = new DeviceWindows(config, this.#alerts);
+    this.#identifier = new Identifier(config, this.#readings);
+    this.#quarantine = new Quarantine(config, this.tally);
+    this.#fold = new ReadingFold(
+      config,
+      this.#windows,
+      this.#identifier,
+      this.#quarantine,
+      this.tally,
+      this.#readings,
+    );
+    this.#unshown = new Unshown();
   }
 
   /** Rebuilds the state that a store holds. */
@@ -207,35 +110,20 @@ export class Partition {
       device.boots.set(row.boot, bootOfRow(row));
       device.spanCount += device.boots.get(row.boot)!.slots.spanCount;
     }
-    for (const row of stored.closedAhead) fold.#restoreAhead(row);
-    for (const row of stored.openReadings) fold.#restoreReading(row);
-    for (const device of fold.#devices.values()) fold.#schedule(device);
+    for (const row of stored.closedAhead) {
+      const device = fold.#devices.get(row.device);
+      if (device !== undefined) fold.#windows.restoreAhead(device, row);
+    }
+    for (const row of stored.openReadings) {
+      const device = fold.#devices.get(row.device);
+      if (device === undefined) continue;
+      noteNewest(device, row);
+      fold.#windows.restoreReading(device, row);
+    }
+    for (const device of fold.#devices.values()) fold.#windows.schedule(device);
     fold.#alerts = AlertFold.restore(config.windows, partition, stored.alerts, fold.#devices.values());
+    fold.#windows.alerts = fold.#alerts;
     return fold;
-  }
-
-  #restoreAhead(row: WindowRow): void {
-    const spec = this.config.windows.findIndex((each) => each.label === row.windowSize);
-    const device = this.#devices.get(row.device);
-    if (spec < 0 || device === undefined || isPassed(device, row.endMs)) return;
-    device.ahead[spec]!.set(row.startMs, WindowState.ofRow(row, spec));
-  }
-
-  #restoreReading(row: ReadingRow): void {
-    const device = this.#devices.get(row.device);
-    if (device === undefined) return;
-    device.noteNewest(row);
-    this.config.windows.forEach((spec, i) => {
-      for (const { startMs, endMs } of windowsOf(spec, row.tsMs)) {
-        if (isPassed(device, endMs)) continue;
-        const ahead = device.ahead[i]!.get(startMs);
-        if (ahead !== undefined) {
-          ahead.remember(row);
-          continue;
-        }
-        device.openWindow(i, startMs, endMs).addOpen(row);
-      }
-    });
   }
 
   /** Offset of the record to fold next. */
@@ -272,392 +160,179 @@ export class Partition {
   get hasChanges(): boolean {
     return this.#lastTaken !== this.#nextOffset;
   }
-  #lastTaken = 0;
 
   /** Lowest start of any window that can still hold readings above `watermarkMs`: what `Store.load` asks for. */
   static openFrom(config: JudgeConfig): (watermarkMs: number | null) => number {
     return (watermarkMs) => lowestStart(config.windows, watermarkMs);
   }
 
-  // --- prepare -----------------------------------------------------------------------------------------------------
+  // --- in ----------------------------------------------------------------------------------------------------------
 
   /** Decodes records (offsets from `nextOffset` on, in order) and collects what folding them has to know. */
-  prepare(records: readonly LogRecord[]): Prepared {
-    const items: Item[] = [];
-    const needs = new NeedsOf(this.config);
-    let appendMs = this.#appendHighMs;
-    for (const record of records) {
-      const classified = classify(record);
-      if (classified.kind === "unknown") return { items, needs, stop: classified.sentence };
-      appendMs = Math.max(appendMs, record.appendMs);
-      const item = this.#decode(record, appendMs, classified.kind);
-      // Of a device that isn't known nothing can be stored.
-      if (item.kind === "batch") {
-        if (item.device !== undefined) needs.addBatch(item.device, item.batch, appendMs);
-      } else if (item.kind === "release") {
-        const device = this.#devices.get(item.release.device);
-        if (device !== undefined) needs.addRelease(device, item.release, appendMs);
-      }
-      items.push(item);
-    }
-    return { items, needs, stop: null };
+  prepare(records: Records): Prepared {
+    return prepareRecords(records, {
+      config: this.config,
+      appendHighMs: this.#appendHighMs,
+      devices: this.#devices,
+      isOurs: (device) =>
+        this.#devices.has(device) || partitionOf(device, this.partitions) === this.partition,
+    });
   }
-
-  #decode(
-    record: LogRecord,
-    appendMs: number,
-    kind: RecordKind,
-  ): Item {
-    const base = { record, appendMs };
-    switch (kind) {
-      case "tick":
-        return { ...base, kind };
-      case "owner": {
-        const owner = decodeOwner(record.value);
-        return owner.kind === "ok"
-          ? { ...base, kind }
-          : { ...base, kind: "undecodable", detail: owner.detail };
-      }
-      case "device": {
-        const control = decodeDeviceRecord(record.value);
-        const device = record.key ?? "";
-        if (control.kind === "bad") return { ...base, kind: "undecodable", detail: control.detail };
-        if (device === "" || !this.#isOurs(device)) {
-          return {
-            ...base,
-            kind: "undecodable",
-            detail: `${JSON.stringify(device)} is no device of this partition`,
-          };
-        }
-        return { ...base, kind, device, control: control.value };
-      }
-      case "release": {
-        const release = decodeRelease(record.value);
-        if (release.kind === "bad") return { ...base, kind: "undecodable", detail: release.detail };
-        if (!this.#isOurs(release.value.device)) {
-          return { ...base, kind: "undecodable", detail: "the released device is not of this partition" };
-        }
-        return { ...base, kind, release: release.value };
-      }
-      case "rules": {
-        const decoded = decodeRules(record.value);
-        return decoded.kind === "ok"
-          ? { ...base, kind, rules: decoded.value }
-          : { ...base, kind: "undecodable", detail: decoded.detail };
-      }
-      case "batch": {
-        const decoded = decodeBatch(record.value ?? new Uint8Array());
-        if (decoded.kind === "problems") {
-          const detail = decoded.problems.map(({ path, message }) => `${path} ${message}`.trim()).join("; ");
-          return { ...base, kind: "undecodable", detail };
-        }
-        const { batch } = decoded;
-        const device = this.#devices.get(batch.device);
-        return device !== undefined || this.#isOurs(batch.device)
-          ? { record, appendMs, kind, batch, device }
-          : { record, appendMs, kind: "misplaced", batch };
-      }
-      default:
-        return unreachable(kind);
-    }
-  }
-
-  #isOurs(device: string): boolean {
-    return this.#devices.has(device) || partitionOf(device, this.partitions) === this.partition;
-  }
-
-  // --- apply -------------------------------------------------------------------------------------------------------
 
   /** Folds prepared records. `known` answers `prepared.needs` as of everything taken before. */
   apply(prepared: Prepared, known: Known): void {
-    this.#known = indexKnown(known);
-    for (const item of prepared.items) this.#fold(item);
-    this.#known = NOTHING_KNOWN;
+    this.#setKnown(indexKnown(known));
+    let batch = 0;
+    for (let i = 0; i < prepared.length; i++) {
+      const offset = prepared.offsets[i]!;
+      const appendMs = prepared.appendMs[i]!;
+      assert(offset >= this.#nextOffset, "records come in offset order, each once");
+      this.#nextOffset = offset + 1;
+      this.#lastOffset = offset;
+      this.#appendHighMs = appendMs;
+      if (this.#alerts.isActive) this.#alerts.begin(appendMs, offset);
+      const decoded = prepared.decodedAt(i);
+      if (decoded === undefined) this.#foldScanned(prepared, i, batch++, appendMs, offset);
+      else this.#foldDecoded(decoded, appendMs);
+      this.#windows.closeDue(appendMs, offset);
+      if (this.#alerts.isActive) this.#alerts.end();
+    }
+    this.#setKnown(nothingKnown);
   }
 
-  #fold(item: Item): void {
-    const { record } = item;
-    assert(record.offset >= this.#nextOffset, "records come in offset order, each once");
-    this.#nextOffset = record.offset + 1;
-    this.#lastOffset = record.offset;
-    this.#appendHighMs = item.appendMs;
-    if (this.#alerts.isActive) this.#alerts.begin(item.appendMs, record.offset);
-    if (item.kind === "batch") this.#foldBatch(item.device, item.batch, record, item.appendMs);
-    else if (item.kind === "owner") this.#epoch = record.offset;
-    else if (item.kind === "misplaced") this.#foldMisplaced(item.batch, record, item.appendMs);
-    else if (item.kind === "device") this.#foldDevice(item.device, item.control, record, item.appendMs);
-    else if (item.kind === "release") this.#foldRelease(item.release, record, item.appendMs);
-    else if (item.kind === "rules") this.#foldRules(item.rules, record, item.appendMs);
-    else if (item.kind === "undecodable") this.#foldUndecodable(item.detail, record, item.appendMs);
-    this.#closeDue(item.appendMs, record.offset);
-    if (this.#alerts.isActive) this.#alerts.end();
+  #setKnown(known: KnownIndex): void {
+    this.#windows.known = this.#identifier.known = this.#quarantine.known = known;
   }
 
-  #foldBatch(known: DeviceState | undefined, batch: Batch, record: LogRecord, appendMs: number): void {
-    const device = known === undefined ? this.#deviceOf(batch.device, appendMs) : this.#touched(known);
-    this.#closeSilent(device, appendMs, record.offset); // (1)
+  #foldDecoded(decoded: DecodedRecord, appendMs: number): void {
+    const { record } = decoded;
+    if (decoded.kind === "batch") this.#foldBatch(decoded.batch, record, appendMs);
+    else if (decoded.kind === "owner") this.#epoch = record.offset;
+    else if (decoded.kind === "misplaced") this.#foldMisplaced(decoded.batch, record, appendMs);
+    else if (decoded.kind === "device") this.#foldDevice(decoded.device, decoded.control, record, appendMs);
+    else if (decoded.kind === "release") this.#foldRelease(decoded.release, record, appendMs);
+    else if (decoded.kind === "rules") this.#foldRules(decoded.rules, record, appendMs);
+    else if (decoded.kind === "undecodable") this.#foldUndecodable(decoded.detail, record, appendMs);
+  }
+
+  // --- batches -----------------------------------------------------------------------------------------------------
+
+  #foldBatch(batch: Batch, record: LogRecord, appendMs: number): void {
+    const device = this.#deviceOf(batch.device, appendMs);
+    this.#begin(device, appendMs, record.offset, batch.everyMs); // (1)
+    const boot = batch.boot === null ? null : this.#heardBoot(device, batch.boot, appendMs);
+    if (boot !== null && (batch.lost.length > 0 || batch.previous !== null)) {
+      this.#noteLost(device, boot, batch.lost, batch.previous, appendMs);
+    }
+    const firstEventMs = boot === null ? null : boot.firstEventMs;
+    const lastEventMs = boot === null ? null : boot.lastEventMs;
+    const length = batch.readings.length;
+    const timeUncertain = !batch.synced;
+    const at: Origin = { record, appendMs, batch, length, boot, timeUncertain, released: false };
+    for (let i = 0; i < length; i++) this.#fold.judge(device, at, batch.readings[i]!, i); // (2)
+    this.#end(
+      device,
+      boot,
+      firstEventMs,
+      lastEventMs,
+      appendMs,
+      record.offset,
+      batch.pendingSinceMs,
+      batch.synced,
+    );
+  }
+
+  /** The same from columns: batch `at` of the prepared ones, record `place` of the list. */
+  #foldScanned(prepared: Prepared, place: number, at: number, appendMs: number, offset: number): void {
+    const { scanned } = prepared;
+    const known = prepared.devices[at];
+    const device = known === undefined ? this.#deviceOf(scanned.device[at]!, appendMs) : this.#touched(known);
+    this.#begin(device, appendMs, offset, orNull(scanned.everyMs[at]!)); // (1)
+    const number = scanned.boot[at]!;
+    const boot = number === NONE ? null : this.#heardBoot(device, number, appendMs);
+    const previous = scanned.previousOf(at);
+    if (boot !== null && previous !== null) this.#noteLost(device, boot, [], previous, appendMs);
+    const firstEventMs = boot === null ? null : boot.firstEventMs;
+    const lastEventMs = boot === null ? null : boot.lastEventMs;
+    const isSynced = scanned.synced[at] === 1;
+    const first = scanned.first[at]!;
+    const end = scanned.endOf(at);
+    let origin: Origin | null = null;
+    for (let i = first; i < end; i++) { // (2)
+      const index = i - first;
+      if (
+        boot !== null && isSynced &&
+        this.#fold.ordinary(device, boot, scanned, i, index, appendMs, offset)
+      ) continue;
+      origin ??= prepared.originOf(place, at, boot);
+      this.#fold.judge(device, origin, scanned.readingAt(i), index);
+    }
+    const pendingSinceMs = orNull(scanned.pendingSinceMs[at]!);
+    this.#end(device, boot, firstEventMs, lastEventMs, appendMs, offset, pendingSinceMs, isSynced);
+  }
+
+  /** What comes before the readings of a batch. */
+  #begin(device: DeviceState, appendMs: number, offset: number, everyMs: number | null): void {
+    this.#windows.closeSilent(device, appendMs, offset);
     device.lastAppendMs = appendMs;
-    device.lastOffset = record.offset;
+    device.lastOffset = offset;
     device.retired = false;
     if (this.#alerts.isActive) this.#alerts.heard(device);
-    if (batch.everyMs !== null) device.everyMs = batch.everyMs;
+    if (everyMs !== null) device.everyMs = everyMs;
     if (device.unsequencedDays.size > 0) expireUnsequenced(device, appendMs, this.config.retentionMs);
-    const boot = batch.boot === null ? null : this.#bootOf(device, batch.boot, appendMs);
-    if (boot !== null) {
-      boot.heard = true;
-      device.currentBoot = boot.boot;
-      if (batch.lost.length > 0 || batch.previous !== null) this.#noteLost(device, boot, batch, appendMs);
-    }
-    const firstEventMs = boot?.firstEventMs;
-    const lastEventMs = boot?.lastEventMs;
-    const length = batch.readings.length;
-    const at: Origin = { record, appendMs, batch, boot, timeUncertain: !batch.synced, released: false };
-    for (let index = 0; index < length; index++) this.#judge(device, at, batch.readings[index]!, index); // (2)
-    device.pendingSinceMs = batch.pendingSinceMs;
-    device.watermarkMs = watermarkAfter(device, appendMs, batch.synced, this.config); // (3)
+  }
+
+  /** What comes after them: the watermark, and what it closes. */
+  #end(
+    device: DeviceState,
+    boot: BootState | null,
+    firstEventMs: number | null,
+    lastEventMs: number | null,
+    appendMs: number,
+    offset: number,
+    pendingSinceMs: number | null,
+    isSynced: boolean,
+  ): void {
+    device.pendingSinceMs = pendingSinceMs;
+    device.watermarkMs = watermarkAfter(device, appendMs, isSynced, this.config); // (3)
     if (
       boot !== null && device.boots.size > 1 &&
       (boot.firstEventMs !== firstEventMs || boot.lastEventMs !== lastEventMs)
     ) {
       noteSharedName(device, boot, this.config.outOfOrderMs);
     }
-    this.#closePassed(device, appendMs, record.offset); // (4)
-    this.#schedule(device);
+    this.#windows.closePassed(device, appendMs, offset); // (4)
+    this.#windows.schedule(device);
   }
 
-  #noteLost(device: DeviceState, boot: BootState, batch: Batch, appendMs: number): void {
-    for (const span of batch.lost) {
+  #heardBoot(device: DeviceState, number: number, appendMs: number): BootState | null {
+    const boot = this.#bootOf(device, number, appendMs);
+    if (boot === null) return null;
+    boot.heard = true;
+    device.currentBoot = boot.boot;
+    return boot;
+  }
+
+  #noteLost(
+    device: DeviceState,
+    boot: BootState,
+    lost: Batch["lost"],
+    told: Batch["previous"],
+    appendMs: number,
+  ): void {
+    for (const span of lost) {
       boot.known = Math.max(boot.known, span.to + 1);
       const spans = boot.slots.spanCount;
       boot.slots.lose(span.from, span.to, limits.spansPerDeviceMax - device.spanCount + spans);
       device.spanCount += boot.slots.spanCount - spans;
     }
-    if (batch.previous !== null && batch.previous.slots > 0) {
-      const previous = this.#bootOf(device, batch.previous.boot, appendMs);
-      if (previous !== null) previous.known = Math.max(previous.known, batch.previous.slots);
+    if (told !== null && told.slots > 0) {
+      const previous = this.#bootOf(device, told.boot, appendMs);
+      if (previous !== null) previous.known = Math.max(previous.known, told.slots);
     }
   }
 
-  #judge(device: DeviceState, at: Origin, reading: Reading | MalformedReading, index: number): void {
-    const { appendMs, batch } = at;
-    const verdict = inspectReading(reading, batch.readings.length, appendMs, this.config);
-    if (verdict !== null || reading.kind === "malformed") {
-      assert(verdict !== null, "a malformed reading has its verdict");
-      this.#quarantine(device, at, reading, index, verdict);
-      return;
-    }
-    if (at.boot === null && batch.boot !== null) {
-      const detail = `its device's ledger is full (${limits.bootsPerDeviceMax} boots)`;
-      return this.#quarantine(device, at, reading, index, { reason: "undecidable", detail });
-    }
-    const tsMs = eventTimeOf(reading, batch.readings.length, appendMs)!;
-    const identity = at.boot !== null && reading.seq !== null
-      ? this.#identifySlot(device, at.boot, reading.seq, reading, tsMs, appendMs)
-      : this.#identifyTime(device, reading, tsMs, appendMs);
-    if (identity.kind === "duplicate" || (at.released && identity === CONFLICT)) {
-      this.#noteDuplicate(device, at, reading.seq, tsMs, index);
-    } else if (identity.kind === "refused") this.#quarantine(device, at, reading, index, identity.verdict);
-    else this.#accept(device, at, identity.rest ?? reading, tsMs, index);
-  }
-
-  #accept(device: DeviceState, at: Origin, reading: Reading, tsMs: number, index: number): void {
-    const sequenced = at.boot !== null && reading.seq !== null;
-    const finest = device.currentWindow(0, tsMs);
-    const late = finest === null && this.#isClosed(device, 0, windowOf(this.config.windows[0]!, tsMs));
-    if (sequenced && !this.#noteSlot(device, at.boot!, reading.seq!, slotStates.final)) {
-      const detail = `its device's ledger is full (${limits.spansPerDeviceMax} spans)`;
-      this.#quarantine(device, at, reading, index, { reason: "undecidable", detail });
-      return;
-    }
-    const row: ReadingRow = {
-      device: device.device,
-      boot: at.boot?.boot ?? null,
-      seq: reading.seq,
-      tsMs,
-      appendMs: at.appendMs,
-      offset: at.record.offset,
-      index,
-      temperatureMilliC: reading.temperatureMilliC,
-      humidityMilliPct: reading.humidityMilliPct,
-      fault: reading.fault,
-      flag: reading.flag,
-      late,
-      timeUncertain: at.timeUncertain,
-      released: at.released,
-      everyMs: at.released ? null : device.everyMs,
-    };
-    this.#readings.push(row);
-    device.fresh.push(row);
-    device.noteNewest(row);
-    this.#countAccepted(device, sequenced ? at.boot : null, at, row);
-    const specs = this.config.windows;
-    for (let i = 0; i < specs.length; i++) {
-      const spec = specs[i]!;
-      const current = i === 0 ? finest : device.currentWindow(i, tsMs);
-      if (current !== null) current.addOpen(row);
-      else if (isTumbling(spec)) {
-        this.#addTo(device, i, windowOf(spec, tsMs), row);
-      } else for (const window of windowsOf(spec, tsMs)) this.#addTo(device, i, window, row);
-    }
-  }
-
-  #noteDuplicate(device: DeviceState, at: Origin, seq: number | null, tsMs: number, index: number): void {
-    const { appendMs, record } = at;
-    this.tally.duplicates++;
-    device.noteDuplicate({ tsMs, boot: at.boot?.boot ?? null, seq, appendMs, offset: record.offset, index });
-  }
-
-  #countAccepted(device: DeviceState, boot: BootState | null, at: Origin, row: ReadingRow): void {
-    const outcome = at.released
-      ? "released"
-      : row.fault !== null
-      ? "sensorFault"
-      : row.late
-      ? "countedLate"
-      : "counted";
-    device[outcome]++;
-    this.tally[outcome]++;
-    if (row.boot === null || row.seq === null) noteUnsequenced(device, row.tsMs, at.appendMs);
-    if (boot !== null) {
-      if (row.fault !== null) boot.sensorFault++;
-      else if (row.late) boot.countedLate++;
-      else boot.counted++;
-    }
-    if (at.released || row.timeUncertain) return;
-    if (device.highestEventMs === null || row.tsMs > device.highestEventMs) device.highestEventMs = row.tsMs;
-    if (at.boot !== null) {
-      const { firstEventMs, lastEventMs } = at.boot;
-      if (firstEventMs === null || row.tsMs < firstEventMs) at.boot.firstEventMs = row.tsMs;
-      if (lastEventMs === null || row.tsMs > lastEventMs) at.boot.lastEventMs = row.tsMs;
-    }
-  }
-
-  #noteSlot(device: DeviceState, boot: BootState, seq: number, state: 2 | 3): boolean {
-    const spans = boot.slots.spanCount;
-    if (!boot.slots.raise(seq, state, limits.spansPerDeviceMax - device.spanCount + spans)) return false;
-    device.spanCount += boot.slots.spanCount - spans;
-    if (seq >= boot.known) boot.known = seq + 1;
-    return true;
-  }
-
-  // --- identity ----------------------------------------------------------------------------------------------------
-
-  #identifySlot(
-    device: DeviceState,
-    boot: BootState,
-    seq: number,
-    reading: Reading,
-    tsMs: number,
-    appendMs: number,
-  ): Identity {
-    // Nearly all are the next slot of their boot.
-    if (seq >= boot.known || boot.slots.stateOf(seq) !== slotStates.final) return AS_IT_IS;
-    if (reading.tsMs === null) return { kind: "duplicate" };
-    const twin = this.#keptAt(device, tsMs, appendMs).find((row) =>
-      row.boot === boot.boot && row.seq === seq
-    );
-    if (twin !== undefined) return sameContent(twin, reading) ? { kind: "duplicate" } : CONFLICT;
-    const wouldBeKept = isKept(tsMs - this.config.futureMs, appendMs, this.config.retentionMs);
-    return wouldBeKept ? CONFLICT : { kind: "duplicate" };
-  }
-
-  #identifyTime(device: DeviceState, reading: Reading, tsMs: number, appendMs: number): Identity {
-    if (reading.tsMs === null) return AS_IT_IS;
-    if (device.unsequencedExpiredMs !== null && tsMs <= device.unsequencedExpiredMs) {
-      const detail =
-        "it has no seq, and readings as old as it have expired: whether it is known can't be told";
-      return { kind: "refused", verdict: { reason: "undecidable", detail } };
-    }
-    if (device.unsequencedHighestMs === null || tsMs > device.unsequencedHighestMs) {
-      return AS_IT_IS;
-    }
-    const kept = this.#keptAt(device, tsMs, appendMs).filter((row) => row.boot === null || row.seq === null);
-    let [known, unknown] = [0, 0];
-    const rest = { ...reading };
-    for (const channel of ["temperatureMilliC", "humidityMilliPct", "fault"] as const) {
-      if (reading[channel] === null) continue;
-      const twin = kept.find((row) => row[channel] !== null);
-      if (twin === undefined) unknown++;
-      else if (twin[channel] !== reading[channel]) return CONFLICT;
-      else {
-        known++;
-        rest[channel] = null;
-      }
-    }
-    if (known === 0) return AS_IT_IS;
-    return unknown === 0 ? { kind: "duplicate" } : { kind: "accepted", rest };
-  }
-
-  /** Kept readings of a device with this event time, stored and fresh. */
-  #keptAt(device: DeviceState, tsMs: number, appendMs: number): ReadingRow[] {
-    const stored = this.#known.readings.get(device.device)?.at(tsMs) ?? [];
-    return [...stored, ...device.fresh.at(tsMs)].filter((row) =>
-      isKept(row.appendMs, appendMs, this.config.retentionMs)
-    );
-  }
-
-  // --- quarantine --------------------------------------------------------------------------------------------------
-
-  #quarantine(
-    device: DeviceState,
-    at: Origin,
-    reading: Reading | MalformedReading,
-    index: number,
-    verdict: Verdict,
-  ): void {
-    const { seq, tsMs } = reading;
-    const raw = cut(at.batch.rawReading(index));
-    const boot = at.boot?.boot ?? null;
-    if (
-      tsMs !== null &&
-      this.#isQuarantined(device, { boot, seq, tsMs, reason: verdict.reason, raw }, at.appendMs)
-    ) {
-      this.#noteDuplicate(device, at, seq, tsMs, index);
-      return;
-    }
-    if (at.boot !== null && seq !== null && verdict.reason !== "undecidable") {
-      if (at.boot.slots.stateOf(seq) < slotStates.quarantined) {
-        this.#noteSlot(device, at.boot, seq, slotStates.quarantined);
-      }
-    }
-    this.#keepQuarantined(device, {
-      device: device.device,
-      boot,
-      seq,
-      tsMs,
-      appendMs: at.appendMs,
-      offset: at.record.offset,
-      index,
-      reason: verdict.reason,
-      detail: verdict.detail,
-      raw,
-    });
-  }
-
-  #isQuarantined(
-    device: DeviceState,
-    like: Pick<QuarantineRow, "boot" | "seq" | "tsMs" | "reason" | "raw">,
-    appendMs: number,
-  ): boolean {
-    const isTwin = (row: QuarantineRow) =>
-      row.tsMs === like.tsMs && row.boot === like.boot && row.seq === like.seq &&
-      row.reason === like.reason &&
-      row.raw === like.raw && isKept(row.appendMs, appendMs, this.config.retentionMs);
-    const name = device.device;
-    return (this.#known.quarantined.get(name)?.some(isTwin) ?? false) || device.freshQuarantined.some(isTwin);
-  }
-
-  /** Counts a quarantined arrival of `device`, and keeps the row while the day's bound allows. */
-  #keepQuarantined(device: DeviceState, row: QuarantineRow): void {
-    device.quarantined++;
-    this.tally.quarantined[row.reason]++;
-    const day = Math.floor(row.appendMs / 86_400_000);
-    if (day !== device.quarantineDay) [device.quarantineDay, device.quarantinedToday] = [day, 0];
-    if (device.quarantinedToday >= limits.quarantinedPerDayMax) return;
-    device.quarantinedToday++;
-    this.#quarantined.push(row);
-    device.freshQuarantined.push(row);
-  }
+  // --- other records -----------------------------------------------------------------------------------------------
 
   #foldMisplaced(batch: Batch, record: LogRecord, appendMs: number): void {
     const nameless = this.#touchNameless(record, appendMs);
@@ -665,10 +340,10 @@ export class Partition {
       `${this.partition}: the sender partitions differently from Kafka's own clients`;
     batch.readings.forEach((reading, index) => {
       const { seq, tsMs } = reading;
-      const raw = cut(batch.rawReading(index));
+      const raw = cutRaw(batch.rawReading(index));
       const reason: QuarantineReason = "wrong_partition";
       const place = { appendMs, offset: record.offset, index };
-      this.#keepQuarantined(nameless, {
+      this.#quarantine.keep(nameless, {
         device: batch.device,
         boot: batch.boot,
         seq,
@@ -683,12 +358,12 @@ export class Partition {
 
   #foldUndecodable(detail: string, record: LogRecord, appendMs: number): void {
     const nameless = this.#touchNameless(record, appendMs);
-    const raw = cut(
+    const raw = cutRaw(
       utf8.decode((record.value ?? new Uint8Array()).subarray(0, 4 * limits.quarantinedRawLengthMax)),
     );
     const place = { appendMs, offset: record.offset, index: 0 };
     const nothing = { device: null, boot: null, seq: null, tsMs: null };
-    this.#keepQuarantined(nameless, { ...nothing, ...place, reason: "malformed", detail, raw });
+    this.#quarantine.keep(nameless, { ...nothing, ...place, reason: "malformed", detail, raw });
   }
 
   #touchNameless(record: LogRecord, appendMs: number): DeviceState {
@@ -697,8 +372,6 @@ export class Partition {
     nameless.lastOffset = record.offset;
     return nameless;
   }
-
-  // --- control records ---------------------------------------------------------------------------------------------
 
   #foldDevice(name: string, control: DeviceRecord, record: LogRecord, appendMs: number): void {
     const device = this.#deviceOf(name, appendMs);
@@ -711,186 +384,31 @@ export class Partition {
   }
 
   #foldRules(rules: readonly AlertRule[], record: LogRecord, appendMs: number): void {
-    this.#closeDue(appendMs, record.offset); // still under the rules before
+    this.#windows.closeDue(appendMs, record.offset); // still under the rules before
     this.#alerts.setRules(rules, this.#devices.values(), appendMs, record.offset);
   }
 
   #foldRelease(release: ReleaseRecord, record: LogRecord, appendMs: number): void {
     const device = this.#deviceOf(release.device, appendMs);
-    this.#closeSilent(device, appendMs, record.offset);
+    this.#windows.closeSilent(device, appendMs, record.offset);
     device.lastOffset = record.offset;
     expireUnsequenced(device, appendMs, this.config.retentionMs);
     const boot = release.boot === null ? null : this.#bootOf(device, release.boot, appendMs);
-    const readings = [release.reading];
-    const batch: Batch = {
-      device: release.device,
-      boot: release.boot,
-      everyMs: null,
-      synced: true,
-      pendingSinceMs: null,
-      previous: null,
-      lost: [],
-      readings,
-      rawReading: () => release.raw,
-    };
-    const at: Origin = { record, appendMs, batch, boot, timeUncertain: false, released: true };
-    const before = [device.released, device.quarantined, device.duplicates];
-    this.#judge(device, at, release.reading, 0);
-    if (device.released > before[0]!) {
+    const batch = { boot: release.boot, rawReading: () => release.raw };
+    const at: Origin = { record, appendMs, batch, length: 1, boot, timeUncertain: false, released: true };
+    const before = device.released;
+    this.#fold.judge(device, at, release.reading, 0);
+    if (device.released > before) {
       const { offset, index } = release;
       this.#released.push({ device: release.device, offset, index, byOffset: record.offset });
     }
-    this.#closePassed(device, appendMs, record.offset);
-    this.#schedule(device);
-  }
-
-  // --- windows -----------------------------------------------------------------------------------------------------
-
-  #isClosed(device: DeviceState, spec: number, window: Window): boolean {
-    return isPassed(device, window.endMs) || device.ahead[spec]!.has(window.startMs);
-  }
-
-  #addTo(device: DeviceState, spec: number, { startMs, endMs }: Window, row: ReadingRow): void {
-    const closed = device.ahead[spec]!.get(startMs) ??
-      (isPassed(device, endMs) ? this.#closedWindow(device, spec, startMs, endMs, row.appendMs) : undefined);
-    if (closed === undefined) {
-      const window = device.openWindow(spec, startMs, endMs);
-      window.addOpen(row);
-      if (isTumbling(this.config.windows[spec]!)) device.current[spec] = window;
-      return;
-    }
-    if (
-      closed.readings + closed.sensorFaults > 0 &&
-      !isKept(closed.oldestAppendMs, row.appendMs, this.config.retentionMs)
-    ) {
-      closed.hasAllValues = false;
-    }
-    closed.add(row);
-    closed.late++;
-    if (!row.released) closed.everyMs = device.everyMs;
-    if (closed.revision === 0 || closed.changedOffset !== row.offset) closed.revision++;
-    closed.changedBy(row.appendMs, row.offset);
-    this.#markWindow(device, closed);
-  }
-
-  /** A window that the watermark has passed: from the cache, from the store, or new. */
-  #closedWindow(
-    device: DeviceState,
-    spec: number,
-    startMs: number,
-    endMs: number,
-    appendMs: number,
-  ): WindowState {
-    const cached = device.closed[spec]!.get(startMs);
-    if (cached !== undefined) return cached;
-    const row = this.#known.windows.get(windowKey(device.device, this.config.windows[spec]!.label, startMs));
-    const window = row === undefined ? new WindowState(spec, startMs, endMs) : WindowState.ofRow(row, spec);
-    if (row === undefined) window.closedBy = "watermark";
-    else this.#rememberValues(device, window, appendMs);
-    this.#cacheClosed(device, window);
-    return window;
-  }
-
-  #rememberValues(device: DeviceState, window: WindowState, appendMs: number): void {
-    if (!isKept(window.oldestAppendMs, appendMs, this.config.retentionMs)) {
-      window.hasAllValues = false;
-      return;
-    }
-    for (const row of this.#known.readings.get(device.device)?.rows ?? []) {
-      if (row.tsMs >= window.startMs && row.tsMs < window.endMs) window.remember(row);
-    }
-  }
-
-  #cacheClosed(device: DeviceState, window: WindowState): void {
-    device.closed[window.spec]!.set(window.startMs, window);
-    this.#closedCached.push([device, window]);
-  }
-
-  #markWindow(device: DeviceState, window: WindowState): void {
-    if (window.dirty) return;
-    window.dirty = true;
-    this.#dirtyWindows.push([device, window]);
-  }
-
-  /** Step 1: closes the device's open windows that have been silent for long enough at `appendMs`. */
-  #closeSilent(device: DeviceState, appendMs: number, offset: number): void {
-    const silentMs = appendMs - this.config.idleMs;
-    if (device.lastAppendMs > silentMs) return;
-    for (const open of device.open) {
-      for (const window of open.values()) {
-        if (window.endMs > silentMs) continue;
-        open.delete(window.startMs);
-        window.closedBy = "silence";
-        window.changedBy(appendMs, offset);
-        device.ahead[window.spec]!.set(window.startMs, window);
-        this.#markWindow(device, window);
-        if (this.#alerts.isActive) this.#alerts.closing(window);
-      }
-    }
-    if (this.#alerts.isActive) this.#alerts.judge(device);
-  }
-
-  /** Step 4: closes what the watermark has passed, and lets go of what silence had closed before. */
-  #closePassed(device: DeviceState, appendMs: number, offset: number): void {
-    const watermarkMs = device.watermarkMs;
-    if (watermarkMs === null || watermarkMs < device.nextEndMs) return;
-    let nextEndMs = Infinity;
-    for (const windows of [device.open, device.ahead]) {
-      for (const each of windows) {
-        for (const window of each.values()) {
-          if (window.endMs > watermarkMs) {
-            nextEndMs = Math.min(nextEndMs, window.endMs);
-            continue;
-          }
-          each.delete(window.startMs);
-          if (window.closedBy === null) {
-            window.closedBy = "watermark";
-            window.changedBy(appendMs, offset);
-            this.#markWindow(device, window);
-            if (this.#alerts.isActive) this.#alerts.closing(window);
-          }
-          this.#cacheClosed(device, window);
-        }
-      }
-    }
-    device.nextEndMs = nextEndMs;
-    if (this.#alerts.isActive) this.#alerts.judge(device);
-  }
-
-  /** Sees to it that the device is looked at as soon as silence can close a window that it has opened. */
-  #schedule(device: DeviceState): void {
-    if (device.openedEndMs === Infinity) return;
-    // Only a new window can make it due earlier: of those it had, none has become due sooner by a record of the device.
-    this.#due.bring(Math.max(device.openedEndMs, device.lastAppendMs) + this.config.idleMs, device);
-    device.openedEndMs = Infinity;
-  }
-
-  #scheduleAgain(device: DeviceState): void {
-    const dueMs = device.silenceDueMs(this.config.idleMs);
-    if (dueMs !== Infinity) this.#due.bring(dueMs, device);
-  }
-
-  #closeDue(appendMs: number, offset: number): void {
-    for (let top = this.#due.peek(); top !== undefined && top.dueMs <= appendMs; top = this.#due.peek()) {
-      const device = this.#due.pop()!;
-      this.#closeSilent(device, appendMs, offset);
-      this.#scheduleAgain(device);
-    }
+    this.#windows.closePassed(device, appendMs, record.offset);
+    this.#windows.schedule(device);
   }
 
   /** When silence will next close a window or fire an alert, in append time; Infinity if it won't. What ticks are for. */
   nextDueMs(): number {
-    return Math.min(this.#nextCloseMs(), this.#alerts.nextDueMs());
-  }
-
-  #nextCloseMs(): number {
-    for (let top = this.#due.peek(); top !== undefined; top = this.#due.peek()) {
-      const dueMs = top.item.silenceDueMs(this.config.idleMs);
-      if (dueMs <= top.dueMs) return dueMs;
-      const device = this.#due.pop()!;
-      this.#scheduleAgain(device);
-    }
-    return Infinity;
+    return Math.min(this.#windows.nextCloseMs(), this.#alerts.nextDueMs());
   }
 
   // --- devices and boots -------------------------------------------------------------------------------------------
@@ -907,6 +425,7 @@ export class Partition {
   #touched(device: DeviceState): DeviceState {
     if (!device.dirty) {
       device.dirty = true;
+      device.freshNumber = this.#readings.devices.push(device.device) - 1;
       this.#dirtyDevices.push(device);
     }
     return device;
@@ -935,43 +454,28 @@ export class Partition {
     const changes: Changes = {
       position: this.#position(lastHash, configHash),
       readings: this.#readings,
-      quarantined: this.#quarantined,
+      quarantined: this.#quarantine.take(),
       released: this.#released,
       gaps: this.#gaps,
-      windows: this.#dirtyWindows.map(([device, window]) =>
-        window.row(device.device, this.config.windows[window.spec]!.label)
-      ),
+      windows: this.#windows.take(),
       devices: this.#dirtyDevices.map(deviceRow),
       boots: this.#dirtyBoots.map(([device, boot]) => bootRow(device.device, boot)),
       alerts: this.#alerts.takeChanges(),
     };
-    for (const [, window] of this.#dirtyWindows) {
-      window.dirty = false;
-      window.storedRevision = window.revision;
-    }
     for (const [, boot] of this.#dirtyBoots) boot.dirty = false;
     for (const device of this.#dirtyDevices) {
       device.dirty = false;
-      device.fresh = new RowsByTime();
-      device.freshQuarantined = [];
-      if (!device.unshown) {
-        device.unshown = true;
-        this.#unshown.push(device);
-      }
+      device.freshNumber = device.lastFresh = -1;
+      if (device.freshQuarantined.length > 0) device.freshQuarantined = [];
+      this.#unshown.add(device);
     }
-    [this.#readings, this.#quarantined, this.#released, this.#gaps] = [[], [], [], []];
-    [this.#dirtyDevices, this.#dirtyBoots, this.#dirtyWindows] = [[], [], []];
-    this.#forgetClosed();
+    // As large as the last: transactions are alike.
+    this.#readings = new ReadingBlock(this.#readings.length + 1);
+    this.#fold.readings = this.#readings;
+    this.#identifier.forgetFresh(this.#readings);
+    [this.#released, this.#gaps, this.#dirtyDevices, this.#dirtyBoots] = [[], [], [], []];
     this.#lastTaken = this.#nextOffset;
     return changes;
-  }
-
-  #forgetClosed(): void {
-    const excess = this.#closedCached.length - CLOSED_CACHED_MAX;
-    if (excess <= 0) return;
-    for (const [device, window] of this.#closedCached.splice(0, excess)) {
-      device.closed[window.spec]!.delete(window.startMs);
-    }
   }
 
   #position(lastHash: string | null, configHash: string): PositionRow {
@@ -988,60 +492,38 @@ export class Partition {
 
   /** The open windows as they stand. */
   openRows(): WindowRow[] {
-    return [...this.#devices.values()].flatMap((device) => this.#openRowsOf(device, () => true));
-  }
-
-  #openRowsOf(device: DeviceState, isWanted: (window: WindowState) => boolean): WindowRow[] {
-    const rows: WindowRow[] = [];
-    for (const open of device.open) {
-      for (const window of open.values()) {
-        if (isWanted(window)) rows.push(window.row(device.device, this.config.windows[window.spec]!.label));
-      }
-    }
-    return rows;
+    return [...this.#devices.values()].flatMap((device) => this.#windows.openRows(device, () => true));
   }
 
   // --- for those who watch -----------------------------------------------------------------------------------------
 
   /** Whether {@link takeUnshown} has anything to give. */
   get hasUnshown(): boolean {
-    return this.#unshown.length > 0;
+    return this.#unshown.size > 0;
   }
 
   /** Nobody watches: whoever comes is shown everything first. */
   forgetUnshown(): void {
-    for (const device of this.#unshown) device.unshown = false;
-    this.#unshown = [];
+    this.#unshown.forget();
   }
 
   /** At most `max` devices that changed since they were taken last, with those open windows that got something. */
   takeUnshown(max: number): DeviceView[] {
-    return this.#unshown.splice(0, max).map((device) => {
-      device.unshown = false;
-      return this.#viewOf(device, (window) => {
-        const arrivals = window.readings + window.sensorFaults;
-        if (arrivals === window.shownArrivals) return false;
-        window.shownArrivals = arrivals;
-        return true;
-      });
-    });
+    return this.#unshown.take(max, this.#windows, this.#startedMs);
   }
 
   /** Every device (or those named) with all its open windows, each as it stands when it is drawn. */
   *views(names: readonly string[] | null): Generator<DeviceView> {
     const devices = names === null ? this.#devices.values() : names.map((name) => this.#devices.get(name));
-    for (const device of devices) if (device !== undefined) yield this.#viewOf(device, () => true);
-  }
-
-  #viewOf(device: DeviceState, isWanted: (window: WindowState) => boolean): DeviceView {
-    return {
-      row: deviceRow(device),
-      last: device.newest,
-      duplicates: device.duplicatesNoted,
-      duplicatesSinceMs: this.#startedMs,
-      firstMs: firstOf(device),
-      open: this.#openRowsOf(device, isWanted),
-    };
+    for (const device of devices) {
+      if (device !== undefined) {
+        yield viewOf(
+          device,
+          this.#windows.openRows(device, () => true),
+          this.#startedMs,
+        );
+      }
+    }
   }
 
   /** Whether the device gave up a slot of `boot` between two others. */
@@ -1085,147 +567,3 @@ export class Partition {
     return [...lines, ...this.#alerts.describe()].sort();
   }
 }
-
-/** Where a reading came from. */
-interface Origin {
-  readonly record: LogRecord;
-  readonly appendMs: number;
-  readonly batch: Batch;
-  readonly boot: BootState | null;
-  readonly timeUncertain: boolean;
-  readonly released: boolean;
-}
-
-function firstOf(device: DeviceState): number {
-  let firstMs = device.firstAppendMs;
-  for (const { firstEventMs } of device.boots.values()) {
-    if (firstEventMs !== null && firstEventMs < firstMs) firstMs = firstEventMs;
-  }
-  return firstMs;
-}
-
-type Identity =
-  /** `rest`: what of it is new; null for all. */
-  | { readonly kind: "accepted"; readonly rest: Reading | null }
-  | { readonly kind: "duplicate" }
-  | { readonly kind: "refused"; readonly verdict: Verdict };
-
-const AS_IT_IS: Identity = { kind: "accepted", rest: null };
-const CONFLICT: Identity = {
-  kind: "refused",
-  verdict: {
-    reason: "conflict",
-    detail: "a reading with this identity and other content is known; the first stands",
-  },
-};
-
-const isPassed = (device: DeviceState, endMs: number) =>
-  device.watermarkMs !== null && endMs <= device.watermarkMs;
-const cut = (text: string) => text.slice(0, limits.quarantinedRawLengthMax);
-
-function sameContent(row: ReadingRow, reading: Reading): boolean {
-  return row.temperatureMilliC === reading.temperatureMilliC &&
-    row.humidityMilliPct === reading.humidityMilliPct &&
-    row.fault === reading.fault;
-}
-
-function noteUnsequenced(device: DeviceState, tsMs: number, appendMs: number): void {
-  if (device.unsequencedHighestMs === null || tsMs > device.unsequencedHighestMs) {
-    device.unsequencedHighestMs = tsMs;
-  }
-  const day = Math.floor(appendMs / 86_400_000);
-  const highest = device.unsequencedDays.get(day);
-  if (highest === undefined || tsMs > highest) device.unsequencedDays.set(day, tsMs);
-}
-
-function expireUnsequenced(device: DeviceState, appendMs: number, retentionMs: number): void {
-  for (const [day, tsMs] of device.unsequencedDays) {
-    if (isKept(day * 86_400_000, appendMs, retentionMs)) continue;
-    device.unsequencedDays.delete(day);
-    if (device.unsequencedExpiredMs === null || tsMs > device.unsequencedExpiredMs) {
-      device.unsequencedExpiredMs = tsMs;
-    }
-  }
-}
-
-function noteSharedName(device: DeviceState, boot: BootState, outOfOrderMs: number): void {
-  if (device.sharedName || boot.firstEventMs === null || boot.lastEventMs === null) return;
-  for (const other of device.boots.values()) {
-    if (other === boot || other.firstEventMs === null || other.lastEventMs === null) continue;
-    const overlapMs = Math.min(boot.lastEventMs, other.lastEventMs) -
-      Math.max(boot.firstEventMs, other.firstEventMs);
-    if (overlapMs > outOfOrderMs) device.sharedName = true;
-  }
-}
-
-/** Collects what a list of records needs, judged against the state before them. */
-class NeedsOf implements Needs {
-  readonly readings: { device: string; fromMs: number; toMs: number }[] = [];
-  readonly windows: { device: string; windowSize: string; startMs: number }[] = [];
-  #seen = new Set<string>();
-
-  constructor(readonly config: JudgeConfig) {}
-
-  addBatch(device: DeviceState, batch: Batch, appendMs: number): void {
-    const boot = batch.boot === null ? undefined : device.bootNumbered(batch.boot);
-    for (const reading of batch.readings) this.#addReading(device, boot, batch, reading, appendMs);
-  }
-
-  addRelease(device: DeviceState, release: ReleaseRecord, appendMs: number): void {
-    const boot = release.boot === null ? undefined : device.boots.get(release.boot);
-    this.#addReading(
-      device,
-      boot,
-      { boot: release.boot, readings: [release.reading] },
-      release.reading,
-      appendMs,
-    );
-  }
-
-  #addReading(
-    device: DeviceState,
-    boot: BootState | undefined,
-    batch: Pick<Batch, "boot" | "readings">,
-    reading: Reading | MalformedReading,
-    appendMs: number,
-  ): void {
-    const tsMs = eventTimeOf(reading, batch.readings.length, appendMs);
-    if (tsMs === null) return;
-    const sequenced = batch.boot !== null && reading.seq !== null;
-    const mayBeKnown = sequenced
-      ? isLedgerNearlyFull(device) ||
-        (boot !== undefined && reading.seq! < boot.known &&
-          boot.slots.stateOf(reading.seq!) === slotStates.final)
-      : device.unsequencedHighestMs !== null && tsMs <= device.unsequencedHighestMs;
-    const isInvalid = inspectReading(reading, batch.readings.length, appendMs, this.config) !== null;
-    if (reading.tsMs !== null && (mayBeKnown || isInvalid)) this.#addSpan(device.device, tsMs, tsMs + 1);
-    // A window that holds an event above the watermark ends above it: the ordinary reading leaves here.
-    if (isInvalid || device.watermarkMs === null || tsMs >= device.watermarkMs) return;
-    for (let i = 0; i < this.config.windows.length; i++) {
-      for (const window of windowsOf(this.config.windows[i]!, tsMs)) {
-        if (isPassed(device, window.endMs)) this.#addWindow(device, i, window);
-      }
-    }
-  }
-
-  #addWindow(device: DeviceState, spec: number, window: Window): void {
-    if (device.closed[spec]!.has(window.startMs)) return;
-    const { label } = this.config.windows[spec]!;
-    const key = windowKey(device.device, label, window.startMs);
-    if (this.#seen.has(key)) return;
-    this.#seen.add(key);
-    this.windows.push({ device: device.device, windowSize: label, startMs: window.startMs });
-    this.#addSpan(device.device, window.startMs, window.endMs);
-  }
-
-  #addSpan(device: string, fromMs: number, toMs: number): void {
-    const key = `${fromMs}-${toMs} ${device}`;
-    if (this.#seen.has(key)) return;
-    this.#seen.add(key);
-    this.readings.push({ device, fromMs, toMs });
-  }
-}
-
-/** Then a reading may have been refused before for want of room. */
-const isLedgerNearlyFull = (device: DeviceState) =>
-  device.spanCount > limits.spansPerDeviceMax / 2 || device.boots.size > limits.bootsPerDeviceMax / 2;

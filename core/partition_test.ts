@@ -167,7 +167,7 @@ Deno.test("a record of an unknown version stops the partition with a sentence, a
     offset: 1,
     headers: { isotherm: "2" },
   }]);
-  assert.equal(prepared.items.length, 1);
+  assert.equal(prepared.length, 1);
   assert.match(prepared.stop ?? "", /record 1 of partition 0 has version "2", this build reads 1/);
 });
 

@@ -1,5 +1,5 @@
 /** How many rows of each table wait to be published, and the times that they span: kept while committing, not queried. */
-import type { Changes } from "../core/ports/store.ts";
+import type { Changes, Rows } from "../core/ports/store.ts";
 
 /** Rows of one table. */
 export interface Bounds {
@@ -65,7 +65,7 @@ export function boundsOf(changes: Changes): BoundsByTable {
 }
 
 function spanOf<Row>(
-  rows: readonly Row[],
+  rows: Rows<Row>,
   time: (row: Row) => number | null,
   append: (row: Row) => number | null,
 ): Bounds {

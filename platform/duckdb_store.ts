@@ -352,7 +352,7 @@ export class DuckdbStore implements Store {
 
   async #append(writer: DuckDBConnection, changes: Changes, version: number): Promise<void> {
     const writers = this.#writers;
-    await writers.readings.append(writer, changes.readings, version);
+    await writers.readings.append(writer, [...changes.readings], version);
     await writers.quarantined.append(writer, changes.quarantined, version);
     await writers.released.append(writer, changes.released, version);
     await writers.gaps.append(writer, changes.gaps, version);

@@ -74,7 +74,7 @@ async function append(connection: DuckDBConnection, changes: Changes): Promise<v
     table: { readonly name: string; readonly columns: ConstructorParameters<typeof TableWriter<Row>>[1] },
     rows: readonly Row[],
   ) => new TableWriter<Row>(table.name, table.columns, true).append(connection, rows, 1);
-  await put(readingTable, changes.readings);
+  await put(readingTable, [...changes.readings]);
   await put(quarantineTable, changes.quarantined);
   await put(releaseTable, changes.released);
   await put(gapTable, changes.gaps);

@@ -21,6 +21,28 @@ export interface LogRecord {
 }
 
 /**
+ * Records of one partition in offset order that share one buffer: what a reader gives that makes no object for each.
+ * Good until the caller lets go of it.
+ */
+export interface RecordBlock {
+  readonly partition: number;
+  readonly length: number;
+  /** By number of record, as in {@link LogRecord}. */
+  readonly offsets: Float64Array;
+  readonly appendMs: Float64Array;
+  /** Value `i` lies in `bytes` from `starts[i]` to `ends[i]`; a start of −1 says that there is none. */
+  readonly bytes: Uint8Array;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  /** 1: it has a value, and its headers say nothing but version 1 of the format, or there are none. */
+  readonly plain: Uint8Array;
+  /** One of them as an object; its value is a part of `bytes`. */
+  record(index: number): LogRecord;
+  /** The first `count` of them. */
+  head(count: number): RecordBlock;
+}
+
+/**
  * A record to append. `partition` is explicit: the caller has hashed the key (see `core/murmur2.ts`). The value has at
  * most `limits.batchBytesMax` bytes; an empty value is not the same as none.
  */
@@ -73,6 +95,8 @@ export interface ReadLimits {
   readonly recordsMax: number;
   /** Stop after the record that reaches so many value bytes. */
   readonly bytesMax: number;
+  /** The caller takes a {@link RecordBlock} as well, if the reader has them. */
+  readonly blocks?: boolean;
   /** How long to wait for the first record before returning none. */
   readonly waitMs: number;
   readonly signal?: AbortSignal;
@@ -81,6 +105,8 @@ export interface ReadLimits {
 export type ReadOutcome =
   /** Records at and after the asked offset, in order; none if the wait ended first. */
   | { readonly kind: "records"; readonly records: readonly LogRecord[] }
+  /** The same in another form, if the caller takes it; never empty. */
+  | { readonly kind: "block"; readonly block: RecordBlock }
   /** The asked offset is no longer kept; `earliest` is the first that is. */
   | { readonly kind: "expired"; readonly earliest: number }
   /** The log ends before the asked offset: it is not the log that was read before. */

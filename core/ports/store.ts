@@ -73,10 +73,15 @@ export interface Known {
   readonly windows: readonly WindowRow[];
 }
 
+/** Rows in any form: a list, or columns that make a row when it is asked for (`core/reading_block.ts`). */
+export interface Rows<Row> extends Iterable<Row> {
+  readonly length: number;
+}
+
 /** What one transaction appends. */
 export interface Changes {
   readonly position: PositionRow;
-  readonly readings: readonly ReadingRow[];
+  readonly readings: Rows<ReadingRow>;
   readonly quarantined: readonly QuarantineRow[];
   readonly released: readonly ReleaseRow[];
   readonly gaps: readonly GapRow[];
