@@ -1,6 +1,7 @@
 /** From what a client has uploaded to what lies in the board's flash: the ways in which Wokwi users deliver MicroPython. */
 import type { FlashSection } from "./commands.ts";
-import { type Refusal, refusal } from "./refusal.ts";
+import { type ImagePart, readFlashImage } from "./flash_image.ts";
+import { isRefusal, listOf, type Refusal, refusal } from "./refusal.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** What `sim:start` names. */
@@ -30,15 +31,23 @@ export function boardFiles(
     if (others.has("/main.py")) return new Map([...rooted(beside), ...others]);
     return refusal(400, `sim:start names no firmware, and there is no main.py; ${runnable}`);
   }
-  if (typeof firmware !== "string") return refusal(501, `flash sections can't be read yet; ${runnable}`);
-  const content = uploads.get(firmware);
-  if (content === null) {
-    return refusal(404, `the firmware ${firmware} was not uploaded; there are ${uploads.names().join(", ")}`);
+  const sections = typeof firmware === "string" ? [{ offset: 0, file: firmware }] : firmware;
+  const parts: ImagePart[] = [];
+  for (const { offset, file } of sections) {
+    const bytes = uploads.get(file);
+    if (bytes === null) {
+      return refusal(404, `the firmware ${file} was not uploaded; there are ${listOf(uploads.names())}`);
+    }
+    parts.push({ offset, bytes });
   }
-  if (firmware.endsWith(".py")) {
-    return new Map([...rooted(beside), ...others, ["/main.py", content]]);
+  const [first] = parts;
+  if (typeof firmware === "string" && first !== undefined && firmware.endsWith(".py")) {
+    return new Map([...rooted(beside), ...others, ["/main.py", first.bytes]]);
   }
-  return refusal(501, `${firmware} is nothing that this simulator runs; ${runnable}`);
+  const name = listOf(sections.map(({ file }) => file));
+  if (parts.every(({ bytes }) => bytes.length === 0)) return refusal(400, `${name} is empty; ${runnable}`);
+  const inImage = readFlashImage(parts, name);
+  return isRefusal(inImage) ? inImage : new Map([...inImage, ...others]);
 }
 
 /** What was uploaded besides the firmware, the diagram and custom chips lies in the board's file system. */
