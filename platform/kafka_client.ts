@@ -15,6 +15,7 @@ import "./kafkajs_timers.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { LogRefused, LogUnavailable } from "../core/ports/log.ts";
 import type { Trace } from "../core/ports/trace.ts";
+import { before, RETRY_AFTER_MS } from "./deadline.ts";
 
 /** A cluster and a topic of it. */
 export interface KafkaPlace {
@@ -27,8 +28,6 @@ export interface KafkaPlace {
 export const kafkaRetry = { initialRetryTime: 100, multiplier: 2, maxRetryTime: 1_000, retries: 4 } as const;
 const CONNECT_MS = 1_000;
 const REQUEST_MS = 5_000;
-/** What a caller is told to wait while the broker is away. */
-export const RETRY_AFTER_MS = 1_000;
 
 export class KafkaClient {
   readonly kafka: Kafka;
@@ -70,19 +69,8 @@ export class KafkaClient {
 }
 
 /** Rejects with {@link LogUnavailable} when `promise` takes longer than `ms`; the promise is left to itself. */
-export async function within<T>(clock: Clock, ms: number, action: string, promise: Promise<T>): Promise<T> {
-  let cancel = () => {};
-  const timeout = new Promise<never>((_, reject) => {
-    cancel = clock.after(ms, () => {
-      reject(new LogUnavailable(`can't ${action}: Kafka did not answer within ${ms} ms`, RETRY_AFTER_MS));
-    });
-  });
-  promise.catch(() => {});
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    cancel();
-  }
+export function within<T>(clock: Clock, ms: number, action: string, promise: Promise<T>): Promise<T> {
+  return before(clock, ms, `can't ${action}: Kafka did not answer`, promise);
 }
 
 /** Kafka's error codes by kafkajs's names that waiting doesn't mend, with what to do. */

@@ -1,6 +1,6 @@
 /**
  * The log on Apache Kafka, by kafkajs 2.2.4: a topic with append times of the broker's, records appended with the word
- * of all in-sync replicas, read by position. See `kafka_writer.ts`, `kafka_reader.ts`, `kafka_topic.ts`.
+ * of all in-sync replicas, read by position. See `linked_writer.ts` and `kafka_writer.ts`, `kafka_reader.ts`, `kafka_topic.ts`.
  */
 import type { Clock } from "../core/ports/clock.ts";
 import type { Log } from "../core/ports/log.ts";
@@ -8,7 +8,8 @@ import { type Metrics, noMetrics } from "../core/ports/metrics.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
 import type { KafkaPlace } from "./kafka_client.ts";
 import { KafkaReader } from "./kafka_reader.ts";
-import { KafkaWriter } from "./kafka_writer.ts";
+import { kafkaWriterLog } from "./kafka_writer.ts";
+import { LinkedWriter } from "./linked_writer.ts";
 
 export interface KafkaLogOptions extends KafkaPlace {
   /** A topic that exists has to have as many. */
@@ -57,12 +58,12 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
     clock: options.clock,
     trace: options.trace ?? silentTrace,
   };
-  const writer = new KafkaWriter({
+  const { deadlineMs = 2_500 } = options;
+  const writer = new LinkedWriter(kafkaWriterLog({ ...common, clientId: "isotherm-writer", deadlineMs }), {
     ...common,
-    clientId: "isotherm-writer",
     metrics: options.metrics ?? noMetrics,
     queueBytesMax: options.queueBytesMax ?? 32 * 2 ** 20,
-    deadlineMs: options.deadlineMs ?? 2_500,
+    deadlineMs,
   });
   const reader = new KafkaReader({
     ...common,

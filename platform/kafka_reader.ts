@@ -32,7 +32,8 @@ import {
   type ReadOutcome,
 } from "../core/ports/log.ts";
 import type { Trace } from "../core/ports/trace.ts";
-import { KafkaClient, kafkaFailure, kafkaRetry, nameOf, RETRY_AFTER_MS, within } from "./kafka_client.ts";
+import { RETRY_AFTER_MS } from "./deadline.ts";
+import { KafkaClient, kafkaFailure, kafkaRetry, nameOf, within } from "./kafka_client.ts";
 import { dismissFormer, membersOf } from "./kafka_group.ts";
 import { checkPartitions, settleTopic, type TopicNeeds } from "./kafka_topic.ts";
 
