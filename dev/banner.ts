@@ -14,6 +14,8 @@ export interface Started {
   readonly key: string | null;
   readonly boards: readonly string[];
   readonly historyMs: number;
+  /** Of all but the first board; null: as the first. */
+  readonly neighboursBackMs: number | null;
   /** How tasks are run here: `deno task` or `npx -y deno@… task`. */
   readonly task: string;
 }
@@ -45,10 +47,11 @@ export function bannerLines(started: Started): string[] {
   ];
 }
 
-function boardsText({ boards, historyMs }: Started): string {
+function boardsText({ boards, historyMs, neighboursBackMs }: Started): string {
   if (boards.length === 0) return "none";
   const names = boards.length <= 3 ? boards.join(", ") : `${boards[0]} … ${boards.at(-1)}`;
-  const back = historyMs === 0 ? "" : `, starting ${durationText(historyMs)} back`;
+  const later = neighboursBackMs === null ? "" : ` (${boards.at(-1)} ${durationText(neighboursBackMs)})`;
+  const back = historyMs === 0 ? "" : `, starting ${durationText(historyMs)}${later} back`;
   return `${names}: simulated ESP32 with a DHT22, running the project's MicroPython firmware${back}`;
 }
 

@@ -7,6 +7,8 @@ export interface BoardsOptions {
   readonly devices: number;
   /** They start so far back. */
   readonly historyMs: number;
+  /** All but the first start so far back; null: as far as the first. */
+  readonly neighboursBackMs: number | null;
   /** Ingest's address. */
   readonly url: string;
   readonly key: string | null;
@@ -33,7 +35,7 @@ export const boardsSeed = "dev";
 
 /** Powers the boards. They run until `stop`. */
 export async function startBoards(options: BoardsOptions): Promise<Boards> {
-  const { devices, historyMs, url, key, clock, bench, failed } = options;
+  const { devices, historyMs, neighboursBackMs, url, key, clock, bench, failed } = options;
   if (devices === 0) return { names: [], stop: () => Promise.resolve() };
   const stateDir = `${options.folder}/boards`;
   await Deno.mkdir(stateDir, { recursive: true });
@@ -41,6 +43,7 @@ export async function startBoards(options: BoardsOptions): Promise<Boards> {
   const running = runLiveBoards({
     devices,
     startMs: clock.nowMs() - historyMs,
+    ...neighboursBackMs === null ? {} : { neighboursBackMs },
     url,
     ...key === null ? {} : { key },
     clock,

@@ -3,8 +3,8 @@ import { parseArgs } from "node:util";
 import { logSettings, shownAddress } from "../platform/log_address.ts";
 
 export interface DevOptions {
-  /** Simulated boards. */
-  readonly devices: number;
+  /** Simulated boards; null: one, and a neighbour that starts later and makes the start no slower. */
+  readonly devices: number | null;
   /** How far back they start; null: ten minutes in a new data folder, else not at all. */
   readonly historyMs: number | null;
   /** The data folder. */
@@ -24,7 +24,7 @@ export type ParsedOptions =
   | { readonly kind: "help" }
   | { readonly kind: "problems"; readonly problems: readonly string[] };
 
-export const defaults = { devices: 1, data: "data", port: 8086 } as const;
+export const defaults = { data: "data", port: 8086 } as const;
 
 /** One process carries so many boards that each runs real MicroPython: about 6 MB and 2 ms of CPU a reading each. */
 const devicesMax = 100;
@@ -36,7 +36,7 @@ export const devHelp =
 
   deno task dev [options]
 
-  --devices N       simulated boards, 0 to ${devicesMax} (default ${defaults.devices})
+  --devices N       simulated boards, 0 to ${devicesMax} (default: one, and a neighbour that starts 1m back)
   --history TIME    they start that far back, catch up and go on in real time, for instance 24h
                     (default 10m in a new data folder, 0s in one that has data)
   --no-board        no simulated board: for real ones, curl and imports
@@ -74,7 +74,11 @@ export function parseDevOptions(args: readonly string[]): ParsedOptions {
   }
   if (values.help === true) return { kind: "help" };
   const problems: string[] = [];
-  const integer = (name: "devices" | "port", fallback: number, max: number): number => {
+  const integer = <T extends number | null>(
+    name: "devices" | "port",
+    fallback: T,
+    max: number,
+  ): number | T => {
     const given = values[name];
     if (given === undefined) return fallback;
     if (/^\d{1,9}$/.test(given) && Number(given) <= max) return Number(given);
@@ -101,7 +105,7 @@ export function parseDevOptions(args: readonly string[]): ParsedOptions {
   }
   if (values.data === "") problems.push("--data is empty: name a folder");
   const options: DevOptions = {
-    devices: noBoard ? 0 : integer("devices", defaults.devices, devicesMax),
+    devices: noBoard ? 0 : integer("devices", null, devicesMax),
     historyMs: time("history", historyMsMax),
     data: values.data ?? defaults.data,
     port: integer("port", defaults.port, 65_535),

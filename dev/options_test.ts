@@ -6,11 +6,11 @@ const problems = (...args: string[]) => {
   return parsed.kind === "problems" ? parsed.problems : [];
 };
 
-Deno.test("without options there is one board on an embedded log, for this machine only", () => {
+Deno.test("without options there is one board with a neighbour on an embedded log, for this machine only", () => {
   deepEqual(parseDevOptions([]), {
     kind: "options",
     options: {
-      devices: 1,
+      devices: null,
       historyMs: null,
       data: "data",
       port: 8086,

@@ -28,6 +28,10 @@ import type { DevOptions } from "./options.ts";
 
 /** Boards of a new data folder start so far back, so that the first look shows closed windows at once. */
 export const firstHistoryMs = 10 * 60_000;
+/** The bench shows that what is done to one board leaves its neighbour alone. */
+const defaultBoards = 2;
+/** The neighbour starts so far back: a closed window soon, and no history that the start has to wait for. */
+export const neighbourBackMs = 60_000;
 /** A terminal and `deno task sql` should see a row soon after it is committed; the publisher's cost follows new rows. */
 const publishEveryMs = 1_000;
 /** One process reads all partitions, so more would only cost. */
@@ -148,9 +152,11 @@ async function start(
   defer(() => dashboard.stop());
 
   const historyMs = options.historyMs ?? (isNew ? firstHistoryMs : 0);
+  const neighboursBackMs = options.devices === null ? Math.min(neighbourBackMs, historyMs) : null;
   const boards = await startBoards({
-    devices: options.devices,
+    devices: options.devices ?? defaultBoards,
     historyMs,
+    neighboursBackMs,
     url: server.url,
     key,
     folder: data,
@@ -168,6 +174,7 @@ async function start(
     key,
     boards: boards.names,
     historyMs,
+    neighboursBackMs,
     task: taskCommand(),
   });
 }

@@ -21,6 +21,8 @@ export interface LiveBoardsOptions {
   readonly devices: number;
   /** Unix milliseconds at which the boards start; the past gives a history, now or later none. */
   readonly startMs: number;
+  /** All but the first start so long before the present, if that is later: cheaper. Default: with the first. */
+  readonly neighboursBackMs?: number;
   /** Where ingest listens, e.g. `http://127.0.0.1:8080`. */
   readonly url: string;
   /** Sent as a bearer token, if ingest wants one. */
@@ -104,7 +106,11 @@ async function startBoards(options: LiveBoardsOptions): Promise<Live> {
     })
   );
   bench?.attach(boards, scheduler, (task) => network.post(task));
-  for (const board of boards) await board.powerOn();
+  const laterMs = clock.nowMs() - (options.neighboursBackMs ?? Infinity);
+  for (const [index, board] of boards.entries()) {
+    if (index === 0 || laterMs <= startMs) await board.powerOn();
+    else scheduler.at(laterMs, () => board.powerOn());
+  }
   return { scheduler, network, boards, savedCounts: new Map() };
 }
 
