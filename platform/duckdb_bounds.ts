@@ -1,5 +1,7 @@
 /** How many rows of each table wait to be published, and the times that they span: kept while committing, not queried. */
 import type { Changes, Rows } from "../core/ports/store.ts";
+import { ReadingBlock } from "../core/reading_block.ts";
+import type { ReadingRow } from "../core/rows.ts";
 
 /** Rows of one table. */
 export interface Bounds {
@@ -48,7 +50,7 @@ export function boundsOf(changes: Changes): BoundsByTable {
   const put = (table: string, bounds: Bounds) => {
     if (bounds.rows > 0) tables.set(table, bounds);
   };
-  put("reading_rows", spanOf(changes.readings, (row) => row.tsMs, (row) => row.appendMs));
+  put("reading_rows", spanOfReadings(changes.readings));
   put("quarantine_rows", spanOf(changes.quarantined, (row) => row.tsMs, (row) => row.appendMs));
   put("release_rows", { ...noRows, rows: changes.released.length });
   put("gap_rows", { ...noRows, rows: changes.gaps.length });
@@ -62,6 +64,20 @@ export function boundsOf(changes: Changes): BoundsByTable {
   put("alert_rule_rows", { ...noRows, rows: rules.length });
   put("alert_state_rows", { ...noRows, rows: states.length });
   return tables;
+}
+
+function spanOfReadings(readings: Rows<ReadingRow>): Bounds {
+  if (!(readings instanceof ReadingBlock)) return spanOf(readings, (row) => row.tsMs, (row) => row.appendMs);
+  const { length: rows, tsMs, appendMs } = readings;
+  if (rows === 0) return noRows;
+  let [minMs, maxMs, maxAppendMs] = [Infinity, -Infinity, -Infinity];
+  for (let at = 0; at < rows; at++) {
+    const ms = tsMs[at]!;
+    if (ms < minMs) minMs = ms;
+    if (ms > maxMs) maxMs = ms;
+    if (appendMs[at]! > maxAppendMs) maxAppendMs = appendMs[at]!;
+  }
+  return { rows, minMs, maxMs, maxAppendMs };
 }
 
 function spanOf<Row>(

@@ -51,7 +51,7 @@ const bytesOf: Readonly<Record<Kind, number>> = {
   time: 8,
   decimal: 16,
 };
-const typeOf: Readonly<Record<Kind, DuckDBType>> = {
+export const typeOf: Readonly<Record<Kind, DuckDBType>> = {
   int64: BIGINT,
   int32: INTEGER,
   boolean: BOOLEAN,
@@ -66,7 +66,7 @@ const decoder = new TextDecoder();
  * One column's buffer, reused for chunk after chunk. What lies under a null is zero or stale, never read; only under a
  * null text it has to be zero, since DuckDB copies it and a handle must not point anywhere.
  */
-class ColumnBuffer {
+export class ColumnBuffer {
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #words: Uint32Array;
   readonly #validity = new Uint32Array(VECTOR_ROWS / 32);
@@ -87,11 +87,75 @@ class ColumnBuffer {
   ): void {
     this.#validity.fill(0xffff_ffff);
     const nulls = this.#put(vector, rows, from, to, get);
-    const rowCount = to - from;
+    this.#copy(vector, to - from, nulls > 0);
+  }
+
+  #copy(vector: duckdb.Vector, rowCount: number, hasNulls: boolean): void {
     duckdb.copy_data_to_vector(vector, 0, this.#bytes.buffer, 0, rowCount * bytesOf[this.kind]);
-    if (nulls === 0) return;
+    if (!hasNulls) return;
     duckdb.vector_ensure_validity_writable(vector);
     duckdb.copy_data_to_vector_validity(vector, 0, this.#validity.buffer, 0, Math.ceil(rowCount / 64) * 8);
+  }
+
+  /** Integers [from, to) of a column, `none` among them for null; times (ms) become µs. */
+  fillIntegers(
+    vector: duckdb.Vector,
+    values: Float64Array | Int32Array,
+    from: number,
+    to: number,
+    none: number,
+  ): void {
+    const scale = this.kind === "time" ? 1_000 : 1;
+    const width = bytesOf[this.kind] / 4;
+    const words = this.#words;
+    let nulls = 0;
+    for (let at = from; at < to; at++) {
+      const value = values[at]!;
+      if (value === none) {
+        if (nulls++ === 0) this.#validity.fill(0xffff_ffff);
+        this.#setNull(at - from);
+      } else if (width === 1) words[at - from] = value;
+      else putInt64(words, 2 * (at - from), value * scale);
+    }
+    this.#copy(vector, to - from, nulls > 0);
+  }
+
+  /** Booleans: whether `marks` [from, to) have the bit. */
+  fillBits(vector: duckdb.Vector, marks: Uint8Array, from: number, to: number, bit: number): void {
+    for (let at = from; at < to; at++) this.#bytes[at - from] = (marks[at]! & bit) === 0 ? 0 : 1;
+    this.#copy(vector, to - from, false);
+  }
+
+  /** Texts by number: `texts[numbers[at]]` for `at` in [from, to). */
+  fillNumbered(
+    vector: duckdb.Vector,
+    texts: readonly string[],
+    numbers: Int32Array,
+    from: number,
+    to: number,
+  ): void {
+    const words = this.#words;
+    let isShort = true;
+    for (let at = from; at < to && isShort; at++) {
+      const value = texts[numbers[at]!]!;
+      const { handle } = this.#texts.get(value) ?? this.#remember(value);
+      if (handle === null) isShort = false;
+      else putHandle(words, 4 * (at - from), handle);
+    }
+    if (isShort) return this.#copy(vector, to - from, false);
+    const rows = Array.from({ length: to - from }, (_, index) => texts[numbers[from + index]!]!);
+    this.fill(vector, rows, 0, rows.length, (text) => text);
+  }
+
+  /** Texts of rows [from, to) that few have. */
+  fillSparse(vector: duckdb.Vector, texts: ReadonlyMap<number, string>, from: number, to: number): void {
+    if (texts.size > 0) {
+      const rows = Array.from({ length: to - from }, (_, index) => texts.get(from + index) ?? null);
+      return this.fill(vector, rows, 0, rows.length, (text) => text);
+    }
+    this.#words.fill(0, 0, 4 * (to - from));
+    this.#validity.fill(0);
+    this.#copy(vector, to - from, true);
   }
 
   /** A vector with the same number in every row. */
@@ -183,10 +247,7 @@ class ColumnBuffer {
       const value = cell as string;
       const { handle } = this.#texts.get(value) ?? this.#remember(value);
       if (handle !== null) {
-        words[4 * index] = handle[0]!;
-        words[4 * index + 1] = handle[1]!;
-        words[4 * index + 2] = handle[2]!;
-        words[4 * index + 3] = handle[3]!;
+        putHandle(words, 4 * index, handle);
         return;
       }
       long ??= new Map();
@@ -236,6 +297,13 @@ function inlineHandle(bytes: Uint8Array): Uint32Array {
   return words;
 }
 
+function putHandle(words: Uint32Array, at: number, handle: Uint32Array): void {
+  words[at] = handle[0]!;
+  words[at + 1] = handle[1]!;
+  words[at + 2] = handle[2]!;
+  words[at + 3] = handle[3]!;
+}
+
 function putInt64(words: Uint32Array, at: number, value: number): void {
   const high = Math.floor(value / 4_294_967_296);
   words[at] = value - high * 4_294_967_296;
@@ -254,6 +322,28 @@ function putInt128(words: Uint32Array, at: number, value: bigint): void {
   }
 }
 
+/** Appends `rowCount` rows to a table, a vector at a time: `chunk` gives rows [from, to). */
+export async function appendChunks(
+  connection: DuckDBConnection,
+  table: string,
+  rowCount: number,
+  chunk: (from: number, to: number) => DuckDBDataChunk,
+  catalog: string | null = null,
+): Promise<void> {
+  if (rowCount === 0) return;
+  const appender = await connection.createAppender(table, null, catalog);
+  try {
+    for (let from = 0; from < rowCount; from += VECTOR_ROWS) {
+      appender.appendDataChunk(chunk(from, Math.min(rowCount, from + VECTOR_ROWS)));
+    }
+  } catch (error) {
+    appender.clear();
+    appender.closeSync();
+    throw error;
+  }
+  appender.closeSync();
+}
+
 /** Appends rows to one table; `version` goes before the row's own columns. Makes nothing durable by itself. */
 export class TableWriter<Row> {
   readonly #buffers: readonly ColumnBuffer[];
@@ -269,25 +359,19 @@ export class TableWriter<Row> {
   }
 
   /** Appends through an appender of its own: nothing that was prepared outlives the call. One call at a time. */
-  async append(
+  append(
     connection: DuckDBConnection,
     rows: readonly Row[],
     version: number,
     catalog: string | null = null,
   ): Promise<void> {
-    if (rows.length === 0) return;
-    const appender = await connection.createAppender(this.table, null, catalog);
-    try {
-      for (let from = 0; from < rows.length; from += VECTOR_ROWS) {
-        const chunk = this.#chunk(rows, from, Math.min(rows.length, from + VECTOR_ROWS), version);
-        appender.appendDataChunk(chunk);
-      }
-    } catch (error) {
-      appender.clear();
-      appender.closeSync();
-      throw error;
-    }
-    appender.closeSync();
+    return appendChunks(
+      connection,
+      this.table,
+      rows.length,
+      (from, to) => this.#chunk(rows, from, to, version),
+      catalog,
+    );
   }
 
   /**

@@ -34,6 +34,7 @@ import {
 } from "../core/ports/store.ts";
 import { type Bounds, type BoundsByTable, boundsOf, joinTables, replacing, rowsOf } from "./duckdb_bounds.ts";
 import { readRows, TableWriter } from "./duckdb_columns.ts";
+import { ReadingWriter } from "./duckdb_reading_writer.ts";
 import { LiveFile, readParquet } from "./duckdb_live.ts";
 import { type DataPaths, dataPaths, newestRecord, type PartitionRecord } from "./duckdb_published.ts";
 import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
@@ -125,7 +126,7 @@ export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
 
 export class DuckdbStore implements Store {
   readonly #writers = {
-    readings: new TableWriter(readingTable.name, readingTable.columns, true),
+    readings: new ReadingWriter(),
     quarantined: new TableWriter(quarantineTable.name, quarantineTable.columns, true),
     released: new TableWriter(releaseTable.name, releaseTable.columns, true),
     gaps: new TableWriter(gapTable.name, gapTable.columns, true),
@@ -352,7 +353,7 @@ export class DuckdbStore implements Store {
 
   async #append(writer: DuckDBConnection, changes: Changes, version: number): Promise<void> {
     const writers = this.#writers;
-    await writers.readings.append(writer, [...changes.readings], version);
+    await writers.readings.append(writer, changes.readings, version);
     await writers.quarantined.append(writer, changes.quarantined, version);
     await writers.released.append(writer, changes.released, version);
     await writers.gaps.append(writer, changes.gaps, version);

@@ -1,4 +1,5 @@
 /** Builders of rows for tests: defaults everywhere, so that every field that is shown matters. */
+import { ReadingBlock } from "../reading_block.ts";
 import type { Changes, Needs } from "../ports/store.ts";
 import type {
   AlertRow,
@@ -56,6 +57,18 @@ export function quarantineRow(fields: Partial<QuarantineRow> = {}): QuarantineRo
 
 export function releaseRow(fields: Partial<ReleaseRow> = {}): ReleaseRow {
   return { device: "desk", offset: 0, index: 0, byOffset: 1, ...fields };
+}
+
+/** The same readings in columns, as a fold hands them over. */
+export function readingBlock(rows: readonly ReadingRow[]): ReadingBlock {
+  const block = new ReadingBlock();
+  const newest = new Map<string, number>();
+  for (const row of rows) {
+    if (!newest.has(row.device)) block.devices.push(row.device);
+    const number = block.devices.indexOf(row.device);
+    newest.set(row.device, block.pushRow(row, number, newest.get(row.device) ?? -1));
+  }
+  return block;
 }
 
 /** A channel of one value. */

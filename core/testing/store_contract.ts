@@ -16,6 +16,7 @@ import {
   needs,
   positionRow,
   quarantineRow,
+  readingBlock,
   readingRow,
   releaseRow,
   startMs,
@@ -379,6 +380,35 @@ const cases = {
       })),
     }));
     assert.deepEqual(readings, rows);
+  },
+
+  async "readings in columns are the rows that they stand for, nulls, causes and marks included"(
+    { store, commit }: Opened,
+  ) {
+    const rows = Array.from({ length: 5_000 }, (_, index) =>
+      readingRow({
+        device: ["desk", "attic", "a device with a long name"][index < 2_500 ? index % 2 : index % 3]!,
+        boot: index % 5 === 0 ? null : 2 ** 53 - 1 - index,
+        seq: index % 7 === 0 ? null : 9_999_999_999 - index,
+        tsMs: startMs + index,
+        appendMs: startMs + 2 * index,
+        offset: 5_000_000_000 + index,
+        index: index % 10,
+        temperatureMilliC: index % 11 === 0 ? null : index - 40_000,
+        humidityMilliPct: index % 13 === 0 ? null : index,
+        fault: index === 3_000 ? "timeout" : null,
+        flag: index === 4_000 ? "stuck" : null,
+        late: index % 2 === 0,
+        timeUncertain: index % 3 === 0,
+        released: index % 4 === 0,
+        everyMs: index % 17 === 0 ? null : 86_400_000 - index,
+      }));
+    const block = readingBlock(rows);
+    assert.deepEqual([...block], rows);
+    await commit(changes({ readings: block }));
+    const span = { fromMs: startMs, toMs: startMs + 5_000 };
+    const asked = ["desk", "attic", "a device with a long name"].map((device) => ({ device, ...span }));
+    assert.deepEqual((await store.lookup(needs({ readings: asked }))).readings, rows);
   },
 
   async "a commit that fails keeps nothing, and the next one succeeds"(
