@@ -18,8 +18,6 @@ import {
 
 /** Readings and quarantined readings that are listed; the rest is counted. */
 export const explainLimits = { readingsMax: 1_000, quarantinedMax: 200 } as const;
-/** How far around an empty window its neighbours are looked for. */
-export const NEIGHBOURS_MS = 6 * 3_600_000;
 
 export interface ExplainQuery {
   readonly device: string;

@@ -35,7 +35,7 @@ import { formatVersion, headerNames } from "../core/schema.ts";
 import type { AlertPort } from "./alert_desk.ts";
 import type { PartitionAlerts } from "./alerts_answer.ts";
 import type { AggregatorConfig } from "./config.ts";
-import { around, type ExplainQuery, explanation, NEIGHBOURS_MS } from "./explain.ts";
+import { around, type ExplainQuery, explanation } from "./explain.ts";
 import { configHash, publishedConfig, recordHash } from "./hashes.ts";
 import { TallyMetrics } from "./worker_metrics.ts";
 
@@ -179,10 +179,10 @@ export class PartitionWorker {
       windows: [{ device, windowSize: spec.label, startMs: window.startMs }],
       allVersions: true,
     });
-    const hasLostSlots = known.windows.length === 0 && await this.#isInLostGap(query, store);
     const fold = this.#fold;
     if (fold === null) throw new WorkerUnavailable(`partition ${this.partition} has just been given up`);
     const { partition } = this;
+    const hasLostSlots = fold.hasLostIn(device, window);
     const { nextOffset, appendHighMs } = this.#committed ?? fold;
     const [view = null] = fold.views([device]);
     const facts = { partition, nextOffset, appendHighMs, view, known, hasLostSlots };
@@ -193,18 +193,6 @@ export class PartitionWorker {
     if (this.#store !== null && this.#fold !== null && this.#isWorking()) return this.#store;
     const sentence = this.#sentence === null ? "" : `: ${this.#sentence}`;
     throw new WorkerUnavailable(`partition ${this.partition} is ${this.#state}${sentence}`);
-  }
-
-  /** Whether the readings next to an empty window are of one boot that gave slots between them up. */
-  async #isInLostGap({ device, window }: ExplainQuery, store: Store): Promise<boolean> {
-    const span = { fromMs: window.startMs - NEIGHBOURS_MS, toMs: window.endMs + NEIGHBOURS_MS };
-    const { readings } = await store.lookup({ readings: [{ device, ...span }], windows: [] });
-    const sequenced = readings.filter((row) => row.seq !== null && row.boot !== null)
-      .toSorted((a, b) => a.tsMs - b.tsMs);
-    const before = sequenced.findLast((row) => row.tsMs < window.startMs);
-    const after = sequenced.find((row) => row.tsMs >= window.endMs);
-    if (before === undefined || after === undefined || before.boot !== after.boot) return false;
-    return this.#fold?.hasLostBetween(device, before.boot!, before.seq!, after.seq!) ?? false;
   }
 
   /** Works until `signal` aborts or a person has to act; what is committed then is published. Rejects on our own bugs. */

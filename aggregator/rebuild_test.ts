@@ -76,7 +76,8 @@ async function seen(data: string): Promise<string> {
   try {
     const { rows } = await catalogue.query(
       `SELECT window_size, count(*), sum(readings), sum(temperature_milli_c_sum),
-         bit_xor(hash(device, window_start, readings, temperature_c_p95, closed_by, revision))
+         bit_xor(hash(device, window_start, readings, temperature_c_p95, closed_by, revision)),
+         any_value((SELECT windows FROM configuration))
        FROM windows GROUP BY 1 ORDER BY 1`,
       100,
     );

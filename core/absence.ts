@@ -1,6 +1,5 @@
 /**
- * Why a window of a device has no reading. The view `windows_filled` tells the same in SQL; `lost` is told only here,
- * because it needs the ledger's slots beside the readings around the gap.
+ * Why a window of a device has no reading. The view `windows_filled` tells the same in SQL.
  */
 import type { JudgeConfig } from "./config.ts";
 import type { DeviceRow } from "./rows.ts";
@@ -24,7 +23,7 @@ export interface AbsenceFacts {
   readonly firstMs: number;
   /** The log's time. */
   readonly appendHighMs: number;
-  /** Slots between the readings around the window were given up by the device. */
+  /** Slots of this time were given up by the device. */
   readonly hasLostSlots: boolean;
 }
 

@@ -6,6 +6,7 @@
  * The other two kinds have to be told apart slot by slot, because they can still move up.
  */
 import { assert } from "./assert.ts";
+import type { Window } from "./windows.ts";
 
 /** In rising order; a slot only ever moves up. */
 export const slotStates = { missing: 0, lost: 1, quarantined: 2, final: 3 } as const;
@@ -62,6 +63,13 @@ export class Slots {
     last.to = slot;
     this.lengths[slotStates.final]!++;
     return true;
+  }
+
+  /** The first and the last slot with a reading; null if there is none. */
+  finals(): { readonly first: number; readonly last: number } | null {
+    const first = this.#spans.find(({ state }) => state === slotStates.final);
+    const last = this.#spans.findLast(({ state }) => state === slotStates.final);
+    return first === undefined ? null : { first: first.from, last: last!.to };
   }
 
   /** Moves one slot up; false, with nothing changed, if that would take more than `spansMax` spans here. */
@@ -172,5 +180,20 @@ export class BootState {
   /** `slot` was. */
   noteKnown(slot: number): void {
     if (slot >= this.known) this.known = slot + 1;
+  }
+
+  /**
+   * Whether slots that the board gave up lie in [startMs, endMs) of event time. A board samples on a fixed grid, so slots
+   * lie in proportion between the boot's first and last reading; `everyMs` apart if there is only one. The view
+   * `windows_filled` does the same.
+   */
+  hasLostIn({ startMs, endMs }: Window, everyMs: number | null): boolean {
+    const finals = this.slots.finals();
+    if (finals === null || this.firstEventMs === null || this.lastEventMs === null) return false;
+    const { first, last } = finals;
+    const slotMs = last > first ? (this.lastEventMs - this.firstEventMs) / (last - first) : everyMs;
+    if (slotMs === null || slotMs <= 0) return false;
+    const slotAt = (ms: number) => first + Math.ceil((ms - this.firstEventMs!) / slotMs);
+    return this.slots.hasLost(slotAt(startMs), slotAt(endMs) - 1);
   }
 }

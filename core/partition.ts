@@ -526,10 +526,11 @@ export class Partition {
     }
   }
 
-  /** Whether the device gave up a slot of `boot` between two others. */
-  hasLostBetween(name: string, boot: number, seq: number, nextSeq: number): boolean {
-    const slots = this.#devices.get(name)?.boots.get(boot)?.slots;
-    return slots?.hasLost(seq + 1, nextSeq - 1) ?? false;
+  /** Whether the device gave up slots of this time, in any of its boots. */
+  hasLostIn(name: string, window: Window): boolean {
+    const device = this.#devices.get(name);
+    return device !== undefined &&
+      [...device.boots.values()].some((boot) => boot.hasLostIn(window, device.everyMs));
   }
 
   /** Lowest watermark among the devices that have open windows: below it everything is closed. Null if none has. */

@@ -88,6 +88,12 @@ CREATE TABLE alert_rule_rows (
 -- What the rules remember of a device, as JSON; nothing for people.
 CREATE TABLE alert_state_rows (version BIGINT NOT NULL, device VARCHAR NOT NULL, state VARCHAR NOT NULL);
 
+-- The configuration that rows are made with; in a catalogue only, a live file's stays empty.
+CREATE TABLE config_rows (
+  version BIGINT NOT NULL, config_hash VARCHAR NOT NULL, windows VARCHAR NOT NULL, out_of_order_ms BIGINT NOT NULL,
+  idle_ms BIGINT NOT NULL, future_ms BIGINT NOT NULL, pending_ms BIGINT NOT NULL, retention_ms BIGINT NOT NULL
+);
+
 -- views
 
 CREATE VIEW readings AS
@@ -425,9 +431,40 @@ COMMENT ON COLUMN log_position.append_time IS 'Highest append time (UTC) seen';
 COMMENT ON COLUMN log_position.epoch IS 'Offset of the owner record under which it was written; -1 before the first';
 COMMENT ON COLUMN log_position.config_hash IS 'SHA-256 of the configuration that the rows were made with';
 
+CREATE VIEW configuration AS
+SELECT DISTINCT windows, out_of_order_ms / 1000.0 AS out_of_order_s, idle_ms / 1000.0 AS idle_s,
+  future_ms / 1000.0 AS future_s, pending_ms / 1000.0 AS pending_s, retention_ms / 1000.0 AS retention_s, config_hash
+FROM config_rows;
+COMMENT ON VIEW configuration IS 'The configuration that all rows were made with: one row.';
+COMMENT ON COLUMN configuration.windows IS 'Kinds of windows, finest first, as window_size names them, with commas between';
+COMMENT ON COLUMN configuration.out_of_order_s IS 'Seconds that a reading may come after newer ones and be on time';
+COMMENT ON COLUMN configuration.idle_s IS 'Seconds of silence (log time) after which a device''s windows close';
+COMMENT ON COLUMN configuration.future_s IS 'Seconds that a reading''s time may lie ahead of the log''s clock';
+COMMENT ON COLUMN configuration.pending_s IS 'Seconds for which a device''s word holds windows open that it still has readings of';
+COMMENT ON COLUMN configuration.retention_s IS 'Seconds (log time) for which raw readings are kept, and to the end of that UTC day';
+COMMENT ON COLUMN configuration.config_hash IS 'SHA-256 of the configuration, see log_position.config_hash';
+
 CREATE VIEW windows_filled AS
 WITH log AS (
-  SELECT max(append_time) AS now FROM log_position
+  -- A publication that doesn't tell its configuration has the default one.
+  SELECT (SELECT max(append_time) FROM log_position) AS now,
+    to_milliseconds(coalesce(max(idle_ms), 300000)) AS idle, to_milliseconds(coalesce(max(pending_ms), 604800000)) AS pending
+  FROM config_rows
+), boots AS (
+  -- A board samples on a fixed grid: between the first and the last reading of a boot its slots lie in proportion.
+  SELECT device, boot, first_event_time, first_seq, regexp_extract_all(spans, '[0-9]+-[0-9]+:l') AS lost_spans,
+    CASE WHEN last_seq > first_seq THEN (epoch_us(last_event_time) - epoch_us(first_event_time))::DOUBLE / (last_seq - first_seq)
+      ELSE 1000.0 * every_ms END AS slot_us
+  FROM (
+    SELECT b.*, d.every_ms, regexp_extract(b.spans, '([0-9]+)-[0-9]+:f', 1)::BIGINT AS first_seq,
+      regexp_extract_all(b.spans, '[0-9]+-([0-9]+):f', 1)[-1]::BIGINT AS last_seq
+    FROM ledger_slots b JOIN devices d USING (device)
+    WHERE b.lost > 0 AND contains(b.spans, ':f'))
+), lost_times AS (
+  SELECT device,
+    first_event_time + to_microseconds(((split_part(span, '-', 1)::BIGINT - first_seq) * slot_us)::BIGINT) AS from_time,
+    first_event_time + to_microseconds(((split_part(split_part(span, ':', 1), '-', 2)::BIGINT - first_seq) * slot_us)::BIGINT) AS to_time
+  FROM (SELECT device, first_event_time, first_seq, slot_us, unnest(lost_spans) AS span FROM boots)
 ), rows_and_next AS (
   SELECT *, lead(window_start) OVER (PARTITION BY device, window_size ORDER BY window_start) AS next_start,
     coalesce(nullif(split_part(window_size, '@', 2), ''), 'UTC') AS zone,
@@ -444,16 +481,19 @@ WITH log AS (
       CASE WHEN contains(window_size, '@') THEN INTERVAL 1 DAY ELSE coalesce(hop, window_end - window_start) END
     )) AS local_start
   FROM rows_and_next, log
+), empty_windows AS (
+  SELECT device, window_size, ((local_start AT TIME ZONE zone) AT TIME ZONE 'UTC') AS window_start,
+    CASE WHEN is_local_day THEN (((local_start + INTERVAL 1 DAY) AT TIME ZONE zone) AT TIME ZONE 'UTC')
+      ELSE local_start + size END AS window_end
+  FROM gaps
 ), all_windows AS (
   SELECT device, window_size, window_start, window_end, readings, sensor_faults,
     temperature_c_mean, temperature_c_min, temperature_c_max, humidity_pct_mean, humidity_pct_min, humidity_pct_max
   FROM windows_live
   UNION ALL BY NAME
-  SELECT device, window_size, ((local_start AT TIME ZONE zone) AT TIME ZONE 'UTC') AS window_start,
-    CASE WHEN is_local_day THEN (((local_start + INTERVAL 1 DAY) AT TIME ZONE zone) AT TIME ZONE 'UTC')
-      ELSE local_start + size END AS window_end,
-    0 AS readings, 0 AS sensor_faults
-  FROM gaps
+  SELECT *, 0 AS readings, 0 AS sensor_faults, EXISTS (
+    FROM lost_times l WHERE l.device = e.device AND l.from_time < e.window_end AND l.to_time >= e.window_start) AS is_lost
+  FROM empty_windows e
 )
 SELECT w.device, w.window_size, w.window_start, w.window_end, w.readings, w.sensor_faults,
   w.temperature_c_mean, w.temperature_c_min, w.temperature_c_max, w.humidity_pct_mean, w.humidity_pct_min, w.humidity_pct_max,
@@ -461,11 +501,11 @@ SELECT w.device, w.window_size, w.window_start, w.window_end, w.readings, w.sens
     WHEN w.readings > 0 THEN NULL
     WHEN w.sensor_faults > 0 THEN 'sensor_fault'
     WHEN d.retired AND w.window_start > coalesce(d.highest_event_time, d.last_heard) THEN 'retired'
-    WHEN coalesce(w.window_end <= d.watermark, false) THEN 'never_heard'
-    -- The bounds of silence (5 min) and of a device's own word (7 days) are those of the default configuration.
-    WHEN d.pending_since < w.window_end AND now < d.last_heard + INTERVAL 7 DAY THEN 'not_due_yet'
-    WHEN now < greatest(w.window_end, d.last_heard) + INTERVAL 5 MINUTE THEN 'not_due_yet'
+    WHEN coalesce(w.window_end <= d.watermark, false) THEN CASE WHEN w.is_lost THEN 'lost' ELSE 'never_heard' END
+    WHEN d.pending_since < w.window_end AND now < d.last_heard + pending THEN 'not_due_yet'
+    WHEN now < greatest(w.window_end, d.last_heard) + idle THEN 'not_due_yet'
     WHEN w.window_start > coalesce(d.highest_event_time, d.last_heard) THEN 'offline'
+    WHEN w.is_lost THEN 'lost'
     ELSE 'never_heard'
   END AS absence
 FROM all_windows w LEFT JOIN devices d USING (device), log;
@@ -482,4 +522,4 @@ COMMENT ON COLUMN windows_filled.temperature_c_max IS 'Highest temperature in °
 COMMENT ON COLUMN windows_filled.humidity_pct_mean IS 'Mean relative humidity in %; null without readings';
 COMMENT ON COLUMN windows_filled.humidity_pct_min IS 'Lowest relative humidity in %';
 COMMENT ON COLUMN windows_filled.humidity_pct_max IS 'Highest relative humidity in %';
-COMMENT ON COLUMN windows_filled.absence IS 'Why there is no reading: sensor_fault (every slot that came had one), not_due_yet (may still come), offline (not heard since), never_heard (heard later, but nothing of this time; ledger_slots tells lost from missing), retired; null where there is one';
+COMMENT ON COLUMN windows_filled.absence IS 'Why there is no reading: sensor_fault (every slot that came had one), not_due_yet (may still come), offline (not heard since), lost (the board had to give its slots up), never_heard (heard later, but nothing of this time), retired; null where there is one';

@@ -15,6 +15,8 @@ import { readParquet } from "./duckdb_live.ts";
 import type { Segment } from "./duckdb_segments.ts";
 import {
   baseTables,
+  configSelect,
+  configTable,
   positionTable,
   selectList,
   sqlTypes,
@@ -91,6 +93,7 @@ function emptySelect(table: TableShape): string {
 
 function baseView(paths: DataPaths, table: TableShape, records: readonly PartitionRecord[]): string {
   if (table === positionTable) return positionView(records);
+  if (table === configTable) return configView(records);
   const segments = records.flatMap((record) => record.segments).filter((segment) =>
     segment.table === table.name
   );
@@ -104,6 +107,13 @@ function newestFirst(segments: readonly Segment[]): Segment[] {
   return [...segments].sort((left, right) =>
     (right.maxMs ?? 0) - (left.maxMs ?? 0) || right.lastVersion - left.lastVersion
   );
+}
+
+/** All records of a catalogue have one configuration; older ones of it may not have told it. */
+function configView(records: readonly PartitionRecord[]): string {
+  const found = records.find(({ config }) => config !== undefined);
+  if (found === undefined) return emptyView(configTable);
+  return `CREATE OR REPLACE VIEW config_rows AS ${configSelect(found.version, found.config!)}`;
 }
 
 function positionView(records: readonly PartitionRecord[]): string {

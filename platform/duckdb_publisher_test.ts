@@ -146,6 +146,7 @@ test("every documented view and each of its columns carries its comment in the c
   assert.deepEqual(views.flat(), [
     "alert_rules",
     "alerts",
+    "configuration",
     "devices",
     "ledger_arrivals",
     "ledger_slots",

@@ -17,6 +17,7 @@ import type {
   WindowRow,
 } from "../core/rows.ts";
 import { assert } from "../core/assert.ts";
+import type { PublishedConfig } from "../core/manifest.ts";
 import type { Cell, Column, Kind } from "./duckdb_columns.ts";
 
 const halves = tables.split("\n-- views\n");
@@ -420,6 +421,40 @@ export const alertStateTable: Table<AlertStateRow> = {
   }),
 };
 
+/** The configuration of the rows; only a catalogue has one. */
+export const configTable: TableShape = {
+  name: "config_rows",
+  timeColumn: null,
+  newestBy: null,
+  columns: [
+    { name: "config_hash", kind: "text" },
+    { name: "windows", kind: "text" },
+    { name: "out_of_order_ms", kind: "int64" },
+    { name: "idle_ms", kind: "int64" },
+    { name: "future_ms", kind: "int64" },
+    { name: "pending_ms", kind: "int64" },
+    { name: "retention_ms", kind: "int64" },
+  ],
+};
+
+/** SQL for the one row of {@link configTable} that tells a configuration. */
+export function configSelect(version: number, config: PublishedConfig): string {
+  const { hash, windows, outOfOrderMs, idleMs, futureMs, pendingMs, retentionMs } = config;
+  const cells = [
+    `'${hash}'`,
+    `'${windows.join(",")}'`,
+    outOfOrderMs,
+    idleMs,
+    futureMs,
+    pendingMs,
+    retentionMs,
+  ];
+  const columns = configTable.columns.map(({ name, kind }, at) =>
+    `${cells[at]}::${sqlTypes[kind]} AS ${name}`
+  );
+  return `SELECT ${version}::BIGINT AS version, ${columns.join(", ")}`;
+}
+
 /** Column names of a table's own columns, for a SELECT that `readRows` can take. */
 export function selectList(table: TableShape): string {
   return table.columns.map((column) => column.name).join(", ");
@@ -452,7 +487,12 @@ export const segmentTables: readonly TableShape[] = [
 ];
 
 /** All base tables of `tables.sql`. */
-export const baseTables: readonly TableShape[] = [...segmentTables, openWindowTable, positionTable];
+export const baseTables: readonly TableShape[] = [
+  ...segmentTables,
+  openWindowTable,
+  positionTable,
+  configTable,
+];
 
 /** The SQL type of each kind. */
 export const sqlTypes: Readonly<Record<Kind, string>> = {

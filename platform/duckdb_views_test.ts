@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { defaultConfig, type JudgeConfig } from "../core/config.ts";
+import type { PublishedConfig } from "../core/manifest.ts";
 import { Partition } from "../core/partition.ts";
 import type { Changes } from "../core/ports/store.ts";
 import { parseWindows } from "../core/windows_config.ts";
@@ -10,6 +11,7 @@ import {
   alertTable,
   baseTablesSql,
   bootTable,
+  configSelect,
   deviceTable,
   gapTable,
   openWindowTable,
@@ -24,6 +26,10 @@ import {
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const T0 = Date.UTC(2026, 0, 1);
+
+const publishedConfig = ({ windows, ...bounds }: JudgeConfig): PublishedConfig => ({
+  ...{ hash: "11", windows: windows.map(({ label }) => label), ...bounds },
+});
 
 function withWindows(text: string): JudgeConfig {
   const parsed = parseWindows(text);
@@ -57,7 +63,9 @@ async function views(config: JudgeConfig, sent: readonly Sent[], from = 0) {
   await connection.run(viewsSql);
   await append(connection, fold.takeChanges("00", "11"));
   await new TableWriter(openWindowTable.name, openWindowTable.columns, true).append(connection, open, 1);
+  await connection.run(`INSERT INTO config_rows ${configSelect(1, publishedConfig(config))}`);
   return {
+    fold,
     async ask(sql: string): Promise<unknown[][]> {
       const reader = await connection.runAndReadAll(sql);
       return reader.getRowsJson() as unknown[][];
@@ -150,6 +158,73 @@ Deno.test("alerts show what fired and ended, and alert_rules those in force", as
     ],
     ["silent", '{"name":"silent","device":"*","silent_for_s":60}'],
   ]);
+  close();
+});
+
+Deno.test("windows_filled goes by the recorded bounds: silence of an hour, a device's word of a day", async () => {
+  const slow = { ...withWindows("1h"), idleMs: HOUR, pendingMs: 24 * HOUR };
+  const silent = await views(slow, [reading(T0, { seq: 0 }), tick(T0 + 3 * HOUR)]);
+  assert.deepEqual(await silent.ask(filled("1h")), [
+    ["01-01 00:00", "1", null],
+    ["01-01 01:00", "0", "offline"],
+    ["01-01 02:00", "0", "not_due_yet"],
+    ["01-01 03:00", "0", "not_due_yet"],
+  ]);
+  silent.close();
+  const pending = (days: number) =>
+    views(slow, [
+      reading(T0, { seq: 0, pending_since: T0 - HOUR }),
+      reading(T0 + 3 * HOUR, { seq: 9, pending_since: T0 + HOUR }),
+      tick(T0 + 3 * HOUR + days * 24 * HOUR),
+    ]);
+  const [soon, later] = [await pending(0.9), await pending(1.1)];
+  const second = async (ask: typeof soon.ask) => (await ask(filled("1h")))[1];
+  assert.deepEqual(await second(soon.ask), ["01-01 01:00", "0", "not_due_yet"]);
+  assert.deepEqual(await second(later.ask), ["01-01 01:00", "0", "never_heard"]);
+  soon.close();
+  later.close();
+  const asked = await views(slow, [reading(T0, { seq: 0 })]);
+  assert.deepEqual(
+    await asked.ask("SELECT windows, idle_s, pending_s, out_of_order_s, retention_s FROM configuration"),
+    [["1h", 3600, 86400, 30, 30 * 86400]],
+  );
+  asked.close();
+});
+
+Deno.test("windows_filled tells slots that the board gave up from those that were never heard of", async () => {
+  const every = { every_ms: MINUTE };
+  const { ask, fold, close } = await views(withWindows("1m"), [
+    reading(T0, { seq: 0, ...every }),
+    // 1 and 2 are missing, 3 to 5 lost, 6 is missing.
+    reading(T0 + 7 * MINUTE, { seq: 7, ...every, lost: [{ from: 3, to: 5, reason: "backlog_full" }] }),
+    // The last slots of the boot, and the first ones of the next.
+    { ...reading(T0 + 12 * MINUTE, { boot: 2, seq: 2, ...every, lost: [{ from: 0, to: 0 }] }) },
+    {
+      value: { device: "desk", boot: 1, every_ms: MINUTE, readings: [], lost: [{ from: 8, to: 8 }] },
+      atMs: T0 + 13 * MINUTE,
+    },
+    tick(T0 + 20 * MINUTE),
+  ]);
+  assert.deepEqual((await ask(filled("1m"))).slice(0, 13).map(([at, , absence]) => [at, absence]), [
+    ["01-01 00:00", null],
+    ["01-01 00:01", "never_heard"],
+    ["01-01 00:02", "never_heard"],
+    ["01-01 00:03", "lost"],
+    ["01-01 00:04", "lost"],
+    ["01-01 00:05", "lost"],
+    ["01-01 00:06", "never_heard"],
+    ["01-01 00:07", null],
+    ["01-01 00:08", "lost"],
+    ["01-01 00:09", "never_heard"],
+    ["01-01 00:10", "lost"],
+    ["01-01 00:11", "never_heard"],
+    ["01-01 00:12", null],
+  ]);
+  // The endpoints go by the fold.
+  const lost = Array.from({ length: 13 }, (_, minute) => minute).filter((minute) =>
+    fold.hasLostIn("desk", { startMs: T0 + minute * MINUTE, endMs: T0 + (minute + 1) * MINUTE })
+  );
+  assert.deepEqual(lost, [3, 4, 5, 8, 10]);
   close();
 });
 
