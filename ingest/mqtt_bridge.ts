@@ -2,6 +2,10 @@
  * The MQTT door: messages become batches in the log, and the broker is told that one was received (QoS 1) only when the
  * log has it. What the log can't take now stays with the broker, which sends it again: nothing is spooled here.
  *
+ * Messages of several devices are under way together. Those of one device go one after the other, so that they lie in
+ * the log in the order in which they came: what comes while one is under way is appended together, behind it, and is
+ * left with the broker too when that one was. How many are under way at once is for the source to bound.
+ *
  * A message that can never become a reading is acknowledged, counted by reason and told to the trace, at most once a
  * minute for each reason: refusing it would only make the broker send it for ever.
  */
@@ -10,7 +14,6 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import { decodeBatch } from "../core/schema.ts";
 import type { Grant } from "./authority.ts";
-
 import type { Intake } from "./intake.ts";
 import { readPayload } from "./mqtt_payload.ts";
 import { type Parcel, parcelOf } from "./parcel.ts";
@@ -27,10 +30,17 @@ export interface MqttMessage {
 export type MqttVerdict = "taken" | "later";
 
 export interface MqttBridgePorts {
-  readonly intake: Intake;
+  readonly intake: Pick<Intake, "append">;
   readonly clock: Clock;
   readonly trace: Trace;
   readonly metrics: Metrics;
+}
+
+/** A message whose turn hasn't come. */
+interface Queued {
+  readonly parcels: readonly Parcel[];
+  readonly bytes: number;
+  readonly settled: PromiseWithResolvers<MqttVerdict>;
 }
 
 /** The broker has checked who publishes what. */
@@ -59,6 +69,50 @@ export function createMqttBridge(
     return "taken";
   };
 
+  /** Devices with an append under way → what waits behind it. */
+  const queues = new Map<string, Queued[]>();
+
+  /** Appends what is given, then what has come meanwhile, until nothing has. */
+  const drain = async (device: string, first: readonly Queued[]): Promise<void> => {
+    for (let batch = first; batch.length > 0;) {
+      const verdict = await append(batch);
+      const waiting = queues.get(device)!;
+      queues.set(device, []);
+      if (verdict === "taken") {
+        batch = waiting;
+        continue;
+      }
+      for (const { settled } of waiting) settled.resolve("later");
+      break;
+    }
+    queues.delete(device);
+  };
+
+  const append = async (batch: readonly Queued[]): Promise<MqttVerdict> => {
+    try {
+      const bytes = batch.reduce((sum, queued) => sum + queued.bytes, 0);
+      const outcome = await intake.append(GRANT, batch.flatMap(({ parcels }) => parcels), bytes);
+      const verdict = outcome.kind === "refused" ? "later" : "taken";
+      if (verdict === "taken") metrics.count("isotherm_mqtt_messages_total", batch.length);
+      for (const { settled } of batch) settled.resolve(verdict);
+      return verdict;
+    } catch (error) {
+      for (const { settled } of batch) settled.reject(error);
+      return "later";
+    }
+  };
+
+  const inTurn = (device: string, parcels: readonly Parcel[], bytes: number): Promise<MqttVerdict> => {
+    const queued: Queued = { parcels, bytes, settled: Promise.withResolvers() };
+    const queue = queues.get(device);
+    if (queue !== undefined) queue.push(queued);
+    else {
+      queues.set(device, []);
+      void drain(device, [queued]);
+    }
+    return queued.settled.promise;
+  };
+
   return async (message) => {
     const match = patterns.map((pattern) => matchTopic(pattern, message.topic)).find((found) =>
       found !== null
@@ -82,9 +136,6 @@ export function createMqttBridge(
       if (decoded.kind === "problems") return dropped("bad", message, decoded.problems[0]!.message);
       parcels.push(parcelOf(decoded.batch, value));
     }
-    const outcome = await intake.append(GRANT, parcels, message.payload.length);
-    if (outcome.kind === "refused") return "later";
-    metrics.count("isotherm_mqtt_messages_total", 1);
-    return "taken";
+    return await inTurn(match.device, parcels, message.payload.length);
   };
 }

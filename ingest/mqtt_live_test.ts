@@ -1,11 +1,13 @@
 /** The MQTT bridge against Debian's mosquitto, with both versions of the protocol. */
 import assert from "node:assert/strict";
+import * as mqtt from "mqtt";
 import type { LogWriter } from "../core/ports/log.ts";
 import { silentTrace } from "../core/ports/trace.ts";
 import { machineClock } from "../platform/clock.ts";
 import { metricsRegistry } from "../platform/metrics.ts";
 import { openMqttSource } from "../platform/mqtt_source.ts";
 import { machineRandom } from "../platform/random.ts";
+import { openSqliteLog } from "../platform/sqlite_log.ts";
 import { SimLog } from "../sim/log.ts";
 import { seededRandom } from "../sim/random.ts";
 import { createIngest } from "./mod.ts";
@@ -116,3 +118,107 @@ Deno.test("a retained value without time is not taken for a new reading", async 
   assert.deepEqual(log.values(), []);
   await source.close();
 });
+
+Deno.test("messages are under way together, bounded; each is acknowledged in order, when the log has it", async () => {
+  await using broker = await startMosquitto();
+  const taking = new Map<string, () => void>();
+  const seen: string[] = [];
+  const metrics = metricsRegistry();
+  const source = openMqttSource({
+    url: broker.url,
+    clientId: "bridge",
+    version: "5",
+    filters: ["isotherm/+"],
+    clock: machineClock,
+    trace: silentTrace,
+    metrics,
+    inFlightMax: 5,
+    take: ({ topic }) => {
+      seen.push(topic);
+      return new Promise((resolve) => taking.set(topic, () => resolve("taken")));
+    },
+    ready: () => true,
+  });
+  await until("connected", () => source.connected());
+  await machineClock.sleep(100);
+  for (let i = 0; i < 8; i++) await publish(broker, `isotherm/d${i}`, "1");
+  await until("five are under way", () => seen.length === 5);
+  await machineClock.sleep(200);
+  assert.equal(seen.length, 5, "and no more");
+  // The last four are durable: none may be acknowledged before the first is, nor a place be free.
+  for (const topic of ["isotherm/d1", "isotherm/d2", "isotherm/d3", "isotherm/d4"]) taking.get(topic)!();
+  await machineClock.sleep(200);
+  assert.equal(seen.length, 5);
+  // What the broker hasn't been told of comes again: all of it, in order.
+  await source.close();
+  await until("closed", () => !source.connected());
+  taking.clear();
+  const again: string[] = [];
+  const next = openMqttSource({
+    url: broker.url,
+    clientId: "bridge",
+    version: "5",
+    filters: ["isotherm/+"],
+    clock: machineClock,
+    trace: silentTrace,
+    metrics,
+    take: ({ topic }) => {
+      again.push(topic);
+      return Promise.resolve("taken");
+    },
+    ready: () => true,
+  });
+  await until("all eight", () => again.length >= 8);
+  assert.deepEqual(again, [0, 1, 2, 3, 4, 5, 6, 7].map((i) => `isotherm/d${i}`));
+  await next.close();
+});
+
+for (const devices of [1, 100]) {
+  Deno.test(`5,000 messages of ${devices} devices reach an embedded log, each device's in order`, async () => {
+    await using broker = await startMosquitto();
+    const folder = await Deno.makeTempDir({ prefix: "isotherm-mqtt-" });
+    const metrics = metricsRegistry();
+    const log = await openSqliteLog({
+      path: `${folder}/log.sqlite`,
+      partitions: 1,
+      clock: machineClock,
+      random: machineRandom,
+      trace: silentTrace,
+      metrics,
+    });
+    const { source } = startBridge(broker, log.writer, "5");
+    await until("connected", () => source.connected());
+    await machineClock.sleep(100);
+    const publisher = await mqtt.connectAsync(broker.url);
+    const count = 5_000;
+    const startedMs = machineClock.monotonicMs();
+    const sent = Array.from(
+      { length: count },
+      (_, i) => publisher.publishAsync(`isotherm/d${i % devices}`, `{"temperature_c":${i}}`, { qos: 1 }),
+    );
+    await log.reader.join({ assigned: () => Promise.resolve(), revoked: () => Promise.resolve() });
+    const nextOffset = async () => (await log.reader.range(0)).next;
+    for (let tries = 0; tries < 2_000 && await nextOffset() < count; tries++) await machineClock.sleep(10);
+    const tookMs = machineClock.monotonicMs() - startedMs;
+    await Promise.all(sent);
+    await publisher.endAsync();
+    await source.close();
+    const values = new Map<string, number[]>();
+    let offset = 0;
+    while (offset < count) {
+      const read = await log.reader.read(0, offset, { recordsMax: 1_000, bytesMax: 1e6, waitMs: 100 });
+      assert.ok(read.kind === "records" && read.records.length > 0, `${offset} of ${count} are in the log`);
+      for (const { key, value } of read.records) {
+        const { temperature_c } = JSON.parse(new TextDecoder().decode(value!));
+        values.set(key!, [...values.get(key!) ?? [], temperature_c]);
+      }
+      offset = read.records.at(-1)!.offset + 1;
+    }
+    assert.equal(values.size, devices);
+    for (const list of values.values()) assert.deepEqual(list, [...list].sort((a, b) => a - b));
+    assert.equal([...values.values()].flat().length, count, "each once");
+    console.log(`${devices} devices: ${Math.round(count * 1_000 / tookMs)} messages/s`);
+    await log.close();
+    await Deno.remove(folder, { recursive: true });
+  });
+}

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { silentTrace } from "../core/ports/trace.ts";
+import { type Refusal, refused } from "./answers.ts";
+import type { Taken } from "./intake.ts";
 import { createMqttBridge, type MqttMessage } from "./mqtt_bridge.ts";
 import { readPayload } from "./mqtt_payload.ts";
 import { defaultTopics, matchTopic, parseTopics } from "./mqtt_topics.ts";
@@ -125,5 +127,73 @@ Deno.test("messages that can't become readings are acknowledged and counted", as
       "taken",
     );
     assert.equal(world.records().length, 1);
+  });
+});
+
+Deno.test("messages of many devices are under way together, those of one device one after the other", async () => {
+  await inWorld(async (world) => {
+    const take = bridgeOf(world);
+    const startMs = world.clock.monotonicMs();
+    await take("isotherm/alone", '{"temperature_c":0}');
+    const oneMs = world.clock.monotonicMs() - startMs;
+    const verdicts = await Promise.all(
+      Array.from({ length: 400 }, (_, i) => take(`isotherm/d${i % 100}`, `{"temperature_c":${i}}`)),
+    );
+    const tookMs = world.clock.monotonicMs() - startMs - oneMs;
+    assert.deepEqual(new Set(verdicts), new Set(["taken"]));
+    assert.ok(tookMs < 400 * oneMs / 20, `${tookMs} ms for 400, of which one takes ${oneMs}`);
+    const values = world.values().map((text) =>
+      JSON.parse(text) as { device: string; temperature_c: number }
+    );
+    for (let device = 0; device < 100; device++) {
+      assert.deepEqual(
+        values.filter((value) => value.device === `d${device}`).map((value) => value.temperature_c),
+        [device, device + 100, device + 200, device + 300],
+      );
+    }
+  });
+});
+
+Deno.test("behind a message that the log didn't take, none of its device is taken before it", async () => {
+  await inWorld(async (world) => {
+    const answers: ((outcome: Taken | Refusal) => void)[] = [];
+    const appended: string[][] = [];
+    const bridge = createMqttBridge({
+      intake: {
+        append: (_, parcels) => {
+          appended.push(parcels.map(({ value }) => new TextDecoder().decode(value)));
+          return new Promise((resolve) => answers.push(resolve));
+        },
+      },
+      clock: world.clock,
+      trace: silentTrace,
+      metrics: world.metrics,
+    }, parseTopics(defaultTopics)!);
+    const take = (device: string, celsius: number) =>
+      bridge({
+        topic: `isotherm/${device}`,
+        payload: bytes(`{"temperature_c":${celsius}}`),
+        retained: false,
+      });
+    const taken: Taken = { kind: "taken", readings: 1, flagged: [], credit: 1 };
+    const desk = [take("desk", 1), take("desk", 2), take("desk", 3)];
+    const attic = take("attic", 1);
+    assert.deepEqual(appended, [['{"device":"desk","temperature_c":1}'], [
+      '{"device":"attic","temperature_c":1}',
+    ]]);
+    answers[1]!(taken);
+    assert.equal(await attic, "taken", "another device waits for none of them");
+    answers[0]!(refused("log-down", "away"));
+    assert.deepEqual(await Promise.all(desk), ["later", "later", "later"]);
+    assert.equal(appended.length, 2, "the two behind it weren't tried");
+    const again = [take("desk", 1), take("desk", 2), take("desk", 3)];
+    answers[2]!(taken);
+    assert.equal(await again[0], "taken");
+    assert.deepEqual(appended.at(-1), [
+      '{"device":"desk","temperature_c":2}',
+      '{"device":"desk","temperature_c":3}',
+    ]);
+    answers[3]!(taken);
+    assert.deepEqual(await Promise.all(again), ["taken", "taken", "taken"]);
   });
 });
