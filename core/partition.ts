@@ -40,7 +40,7 @@ import { NONE, orNull } from "./scanned_batches.ts";
 import type { Batch, DeviceRecord, ReleaseRecord } from "./schema.ts";
 import { newTally, type Tally } from "./tally.ts";
 import { watermarkAfter } from "./watermark.ts";
-import { lowestStart } from "./windows.ts";
+import { lowestStart, type Window } from "./windows.ts";
 
 export type { DeviceView } from "./device_view.ts";
 export type { Prepared } from "./prepared.ts";
