@@ -41,7 +41,7 @@ export interface BoardOptions {
   readonly driftPpm?: number;
   /** Six bytes in hexadecimal (default: drawn from the seed, with Espressif's prefix). */
   readonly uniqueId?: string;
-  /** What the board prints; a promise holds the program at that very write until it settles (see `holdsOutput`). */
+  /** What the board prints; a promise holds the program at that very write until it settles (see `standsStill`). */
   readonly onSerial?: (bytes: Uint8Array) => void | Promise<void>;
 }
 

@@ -35,7 +35,7 @@ async function heldBoard(main: string | null, stops: readonly string[]): Promise
     runtime: await runtime,
     network,
     firmware: main === null ? new Map() : new Map([["main.py", new TextEncoder().encode(main)]]),
-    python: { holdsOutput: true },
+    python: { standsStill: true },
     onSerial: (bytes) => see(new TextDecoder().decode(bytes)),
   });
   board.trace.listen(({ pin, level }) => see(`pin ${pin} ${level}`));

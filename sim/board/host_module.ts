@@ -3,8 +3,8 @@
  * interpreter's memory and are read or filled before anything waits.
  */
 import { errno } from "./errno.ts";
-import type { BoardHost, ResetCause } from "./host.ts";
-import { anyReady, type MicroPythonProgram } from "./micropython_program.ts";
+import { type BoardHost, poll, type ResetCause } from "./host.ts";
+import type { MicroPythonProgram } from "./micropython_program.ts";
 import type { Realm } from "./realm.ts";
 
 /** MicroPython's `machine.*_RESET` on the ESP32. */
@@ -17,6 +17,9 @@ const numberOfCause: Readonly<Record<ResetCause, number>> = {
 };
 const causeOfNumber: Readonly<Record<number, ResetCause>> = { 2: "hard", 5: "soft" };
 
+/** Standard input among the sockets, whose numbers begin at 1. */
+const STANDARD_INPUT = 0;
+
 export function hostModule(host: BoardHost, realm: Realm, program: MicroPythonProgram): object {
   const registered = new Map<number, number>();
   const bytesAt = (address: number, length: number) => realm.bytes().slice(address, address + length);
@@ -25,9 +28,12 @@ export function hostModule(host: BoardHost, realm: Realm, program: MicroPythonPr
     realm.bytes().set(received, address);
     return received.length;
   };
+  const ready = (id: number, events: number) =>
+    id !== STANDARD_INPUT ? host.sockets.ready(id, events) : program.hasInput ? events & poll.in : 0;
+  const anyIsReady = () =>
+    [...registered].some(([id, events]) => ready(id, events | poll.error | poll.hangUp) !== 0);
   return {
-    block: (ms: number, socket: number, events: number) =>
-      program.block(ms, socket, events, () => anyReady(host, registered)),
+    block: (ms: number, socket: number, events: number) => program.block(ms, socket, events, anyIsReady),
     crashed: (text: string) => program.crashed(text),
     ...clockAndPower(host, bytesAt),
     ...pins(host, fill, program),
@@ -40,7 +46,7 @@ export function hostModule(host: BoardHost, realm: Realm, program: MicroPythonPr
     open: (datagram: number) => host.sockets.open(datagram ? "datagram" : "stream"),
     connect: (id: number, name: string, port: number) => host.sockets.connect(id, name, port),
     error: (id: number) => host.sockets.error(id),
-    ready: (id: number, events: number) => host.sockets.ready(id, events),
+    ready,
     send: (id: number, address: number, length: number) => host.sockets.send(id, bytesAt(address, length)),
     send_to: (id: number, address: number, length: number, name: string, port: number) =>
       host.sockets.sendTo(id, bytesAt(address, length), name, port),
@@ -51,7 +57,7 @@ export function hostModule(host: BoardHost, realm: Realm, program: MicroPythonPr
     },
     poll_set: (id: number, events: number) => void registered.set(id, events),
     poll_remove: (id: number) => void registered.delete(id),
-    poll_any: () => anyReady(host, registered),
+    poll_any: anyIsReady,
   };
 }
 

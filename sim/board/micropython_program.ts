@@ -10,9 +10,9 @@ import { type Collect, makeCollectorFactory } from "./collector.ts";
 import { PowerLost } from "./flash.ts";
 import type { Flash } from "./flash.ts";
 import { hookFlash, restoreFiles } from "./flash_hooks.ts";
-import { type BoardHost, poll } from "./host.ts";
+import type { BoardHost } from "./host.ts";
 import { hostModule } from "./host_module.ts";
-import { createRealm, type Realm, type WasmFunction } from "./realm.ts";
+import { createRealm, type Interrupted, type Realm, type WasmFunction } from "./realm.ts";
 import { CTRL_A, CTRL_C, SerialInput } from "./serial_input.ts";
 import { loadShims, type Shims } from "./shims.ts";
 import type { Planned } from "../scheduler.ts";
@@ -33,10 +33,20 @@ const FREE_CLOCK_POLLS = 200;
 const CALLS_PER_INSTANT_MAX = 300_000;
 /** Calls that a hanging firmware may still make to print its traceback. */
 const CALLS_AFTER_INTERRUPT_MAX = 20_000;
+/** Host calls at one instant that are free for a program that stands still; each further one costs 1 ms. */
+const FREE_CALLS = 4_000;
+/** Bytes printed at one instant that are free; more take the time that they need on the wire, at 115,200 baud. */
+const FREE_BYTES = 16_384;
+const BYTES_PER_MS = 11.52;
+/** A board has 520 KiB, and what it imports takes more here. A program that grows without end ends in a MemoryError. */
+const MEMORY_BYTES_MAX = 128 * 1024 * 1024;
 /** Collections: one in so many safe points. Results don't depend on it. */
 const SAFE_POINTS_PER_COLLECTION = 64;
 /** `block`'s third argument where no C function is below and garbage may be collected (see collector.ts). */
 const SAFE_POINT = 1;
+/** `block`'s second argument for a wait that the program hasn't asked for. */
+const PACING = -2;
+const never = () => false;
 
 export interface MicroPythonOptions {
   /** Collect at every n-th safe point (default 64). */
@@ -49,8 +59,11 @@ export interface MicroPythonOptions {
   readonly onBlock?: (count: number) => void;
   /** Called when the interpreter is up, before the entry; for tools that want to look inside. */
   readonly onRealm?: (realm: Realm) => void;
-  /** The board's serial output may hold the program (default false: its promises are ignored). */
-  readonly holdsOutput?: boolean;
+  /**
+   * For a board that somebody works with, not a simulated fleet (default false): it can be held at a byte or an edge, reads
+   * its standard input, lets time pass when it polls or prints without end, and has bounded memory.
+   */
+  readonly standsStill?: boolean;
 }
 
 /** `mp_js_repl_process_char`'s way to ask for a soft reset (PYEXEC_FORCED_EXIT). */
@@ -60,6 +73,15 @@ const SOFT_RESET_BIT = 0x100;
 export interface MicroPythonRuntime {
   makeProgram(options?: MicroPythonOptions): MicroPythonProgram;
 }
+
+/** Before main, as on the ESP32; what goes wrong in it stops nothing. */
+const BOOT = `
+try:
+    __import__('boot')
+except BaseException as error:
+    import sys
+    sys.print_exception(error)
+`;
 
 const ENTRY = `
 try:
@@ -106,6 +128,11 @@ export class MicroPythonProgram implements Program {
   #busy = false;
   #interrupted = false;
   #feeding = false;
+  /** Tells a program that waits for serial input, if it does. */
+  #onInput: (() => Promise<void> | void) | null = null;
+  /** Host calls, and bytes printed, since Python last waited. */
+  #callsAtInstant = 0;
+  #printedAtInstant = 0;
   /** Ends Python's wait at once; null while it doesn't wait. */
   #wakeNow: (() => Promise<void> | void) | null = null;
 
@@ -126,8 +153,14 @@ export class MicroPythonProgram implements Program {
       nowMs: () => host.clock.rtcSeconds() * 1000,
       ticksMs: () => this.#ticksMs(),
       random: host.entropy,
-      output: (bytes) => this.#held(host.serial.write(bytes)),
-      ...(this.#options.holdsOutput === true ? { holdsOutput: true } : {}),
+      output: (bytes) => this.#print(bytes, host),
+      ...(this.#options.standsStill === true
+        ? {
+          standsStill: true,
+          memoryBytesMax: MEMORY_BYTES_MAX,
+          input: (bytesMax: number) => this.#read(bytesMax),
+        }
+        : {}),
       suspending: () => this.#takeSuspended(),
       wrapImports: (imports, realmOf) => {
         this.#countCalls(imports.env);
@@ -142,10 +175,13 @@ export class MicroPythonProgram implements Program {
     for (const [name, code] of this.#shims.modules) realm.files.writeFile(`/.sim/${name}`, code);
     restoreFiles(realm, host.flash as Flash);
     realm.registerModule("host", hostModule(host, realm, this));
-    realm.runNow(this.#shims.boot);
+    if (this.#options.standsStill === true) await realm.run(this.#shims.boot);
+    else realm.runNow(this.#shims.boot);
+    if (this.#host !== host) return;
     this.#options.onRealm?.(realm);
     const isRepl = this.#options.rawRepl === true || host.flash.read("/main.py") === null;
-    if (!isRepl) return this.#enter(() => realm.run(this.#options.entry ?? ENTRY));
+    const boot = host.flash.read("/boot.py") === null ? "" : BOOT;
+    if (!isRepl) return this.#enter(() => realm.run(boot + (this.#options.entry ?? ENTRY)));
     await this.#startRepl(this.#options.rawRepl === true ? [CTRL_A] : [])
       .catch((error) => this.#failed(error));
   }
@@ -172,6 +208,7 @@ export class MicroPythonProgram implements Program {
       if (byte === CTRL_C && this.#busy) await this.#interrupt();
       else this.#serial.push(byte);
     }
+    await this.#onInput?.();
     await this.#feedRepl();
   }
 
@@ -203,13 +240,14 @@ export class MicroPythonProgram implements Program {
       return;
     }
     this.#clockPolls = this.#calls = 0;
+    if (socket !== PACING) this.#callsAtInstant = this.#printedAtInstant = 0;
     const fromMs = host.clock.ticksMs();
     this.#suspended = new Promise((resolve, reject) => {
       let timer: Planned | null = null;
       const stop = () => {
         timer?.cancel();
         host.sockets.watch(null);
-        this.#abort = null;
+        this.#abort = this.#onInput = null;
       };
       const wake = (): Promise<void> | void => {
         if (this.#abort === null || this.#host !== host) return;
@@ -227,8 +265,9 @@ export class MicroPythonProgram implements Program {
       };
       this.#wakeNow = wake;
       if (ms >= 0) timer = host.clock.wake(this.#aheadMs + ms, wake);
-      if (socket === 0) return;
+      if (socket === 0 || socket === PACING) return;
       const isReady = () => socket < 0 ? anyReady() : host.sockets.ready(socket, events) !== 0;
+      if (socket < 0) this.#onInput = () => isReady() ? wake() : undefined;
       host.sockets.watch(() => {
         if (!isReady()) return;
         host.sockets.watch(null);
@@ -238,9 +277,42 @@ export class MicroPythonProgram implements Program {
     this.#settle();
   }
 
+  /** True if a program's read of standard input would return at once. */
+  get hasInput(): boolean {
+    return this.#serial.hasBytes;
+  }
+
   /** Suspends Python, which calls the host now, until `held` settles; the event that it runs in lasts as long. */
   hold(held: void | Promise<void>): void {
     this.#suspended = this.#held(held);
+  }
+
+  #print(bytes: Uint8Array, host: BoardHost): void | Promise<void> {
+    const held = this.#held(host.serial.write(bytes));
+    this.#printedAtInstant += bytes.length;
+    if (this.#options.standsStill !== true || this.#printedAtInstant <= FREE_BYTES) return held;
+    const rest = () => {
+      const ms = Math.ceil(this.#printedAtInstant / BYTES_PER_MS);
+      this.#printedAtInstant = 0;
+      return this.#pause(ms);
+    };
+    return held === undefined ? rest() : held.then(rest);
+  }
+
+  /** What a read of standard input gives: at least a byte, when there is one. */
+  #read(bytesMax: number): Uint8Array | Promise<Uint8Array | Interrupted> {
+    if (this.#serial.hasBytes) return this.#serial.read(bytesMax);
+    this.block(-1, 0, 0, never);
+    this.#onInput = () => this.#wakeNow?.();
+    return (this.#takeSuspended() as Promise<void>).then(() => {
+      return this.#serial.hasBytes ? this.#serial.read(bytesMax) : "interrupted";
+    });
+  }
+
+  /** Lets time pass that the program hasn't asked for. */
+  #pause(ms: number): Promise<void> {
+    this.block(ms, PACING, 0, never);
+    return this.#takeSuspended() as Promise<void>;
   }
 
   #held(held: void | Promise<void>): Promise<void> | undefined {
@@ -362,9 +434,16 @@ export class MicroPythonProgram implements Program {
       const call = env[name] as WasmFunction;
       env[name] = (...args) => {
         this.#count();
-        return call(...args);
+        call(...args);
+        this.#pace();
       };
     }
+  }
+
+  /** Polling costs time, so that what is waited for comes. */
+  #pace(): void {
+    if (this.#options.standsStill !== true || this.#suspended !== undefined) return;
+    if (++this.#callsAtInstant > FREE_CALLS && this.#host !== null) this.block(1, PACING, 0, never);
   }
 
   /**
@@ -385,12 +464,4 @@ export class MicroPythonProgram implements Program {
 function softReset(host: BoardHost): void {
   host.serial.write(new TextEncoder().encode("MPY: soft reboot\r\n"));
   host.power.reset("soft");
-}
-
-/** True when some registered socket is ready; the poll registry of `host_module.ts` asks. */
-export function anyReady(host: BoardHost, registered: ReadonlyMap<number, number>): boolean {
-  for (const [id, events] of registered) {
-    if (host.sockets.ready(id, events | poll.error | poll.hangUp) !== 0) return true;
-  }
-  return false;
 }

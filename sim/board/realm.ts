@@ -27,18 +27,28 @@ export interface RealmOptions {
   readonly ticksMs: () => number;
   readonly random: Random;
   /**
-   * Standard output and error, in chunks as they are written. With {@link RealmOptions.holdsOutput}, a promise suspends
+   * Standard output and error, in chunks as they are written. With {@link RealmOptions.standsStill}, a promise suspends
    * Python at that very write until it settles.
    */
   readonly output: (bytes: Uint8Array) => void | Promise<void>;
-  /** Output may suspend (default false); Python that prints then has to run below {@link Realm.run}. */
-  readonly holdsOutput?: boolean;
+  /** Bytes from standard input, at least one; a promise suspends Python until they come. Only with `standsStill`. */
+  readonly input?: (bytesMax: number) => Promise<Uint8Array | Interrupted> | Uint8Array;
+  /**
+   * Python may be suspended in every write, in reads of standard input and in every call, not only in those with three
+   * arguments (default false). Then whatever calls or prints has to run below {@link Realm.run}.
+   */
+  readonly standsStill?: boolean;
+  /** Bytes to which the interpreter's memory may grow (default: as WebAssembly allows); then Python gets a MemoryError. */
+  readonly memoryBytesMax?: number;
   /** Asked after each call with three or more arguments; a promise suspends Python until it settles. */
   readonly suspending?: () => Promise<void> | undefined;
   readonly wrapImports?: (imports: WasmImports, realm: () => Realm) => void;
   /** First size of Python's heap; it grows (default 96 KiB, about what an ESP32 has). */
   readonly heapBytes?: number;
 }
+
+/** A signal has come while Python waited for input. */
+export type Interrupted = "interrupted";
 
 export interface Realm {
   readonly files: FileSystem;
@@ -59,6 +69,9 @@ export interface Realm {
   /** Hands one byte of serial input to it; resolves to its result (bit 8: soft reset asked for). */
   replByte(byte: number): Promise<number>;
 }
+
+/** EINTR as C knows it (WASI): MicroPython looks for a pending exception, then reads again. */
+const EINTR = 27;
 
 const PYSTACK_BYTES = 8 * 1024;
 /** Folders of the emulated file system that are no part of the board's flash; Python doesn't see them. */
@@ -148,16 +161,24 @@ function instantiate(imports: WasmImports, options: RealmOptions, realm: () => R
   translateErrors(env, wasi);
   captureOutput(wasi, options.output, realm);
   options.wrapImports?.(imports, realm);
-  if (options.holdsOutput === true) wasi.fd_write = new Suspending(wasi.fd_write as WasmFunction);
   const front = new WebAssembly.Instance(frontModule).exports as Record<string, WasmFunction>;
   for (const [name, value] of Object.entries(front)) {
     if (name !== "longjmp" && name !== "table") env[name] = value;
   }
-  const call = env.calln as WasmFunction;
-  env.calln = new Suspending((...args: number[]) => {
-    call(...args);
-    return options.suspending?.();
-  });
+  const { standsStill = false, memoryBytesMax = Infinity } = options;
+  for (const name of standsStill ? ["call0", "call1", "call2", "calln"] : ["calln"]) {
+    const call = env[name] as WasmFunction;
+    env[name] = new Suspending((...args: number[]) => {
+      call(...args);
+      return options.suspending?.();
+    });
+  }
+  if (standsStill) {
+    wasi.fd_write = new Suspending(wasi.fd_write as WasmFunction);
+    wasi.fd_read = new Suspending(readInput(wasi.fd_read as WasmFunction, options.input, realm));
+  }
+  const grow = env.emscripten_resize_heap as WasmFunction;
+  env.emscripten_resize_heap = (bytes: number) => bytes >>> 0 > memoryBytesMax ? 0 : grow(bytes);
   const instance = new WebAssembly.Instance(interpreter, imports);
   new WebAssembly.Instance(back, { front, interpreter: instance.exports });
   return instance;
@@ -176,6 +197,27 @@ function translateErrors(env: Record<string, WasmFunction>, wasi: Record<string,
     const call = wasi[name] as WasmFunction;
     wasi[name] = (...args) => linuxErrno(call(...args));
   }
+}
+
+/** Reads standard input from `input`; the glue would ask a browser's prompt. */
+function readInput(
+  read: WasmFunction,
+  input: RealmOptions["input"],
+  realm: () => Realm,
+): WasmFunction {
+  return (fd: number, vectors: number, count: number, readBytes: number) => {
+    if (fd !== 0 || input === undefined) return read(fd, vectors, count, readBytes);
+    const view = new DataView(realm().memory.buffer);
+    const address = view.getUint32(vectors, true);
+    const fill = (bytes: Uint8Array | Interrupted) => {
+      if (bytes === "interrupted") return EINTR;
+      realm().bytes().set(bytes, address);
+      new DataView(realm().memory.buffer).setUint32(readBytes, bytes.length, true);
+      return 0;
+    };
+    const bytes = input(view.getUint32(vectors + 4, true));
+    return bytes instanceof Promise ? bytes.then(fill) : fill(bytes);
+  };
 }
 
 /** Takes whole writes to standard output and error; the glue would deliver them byte by byte. */

@@ -11,7 +11,15 @@ export interface Shims {
   readonly boot: string;
 }
 
-const MODULES = ["time.py", "machine.py", "network.py", "select.py", "socket.py", "esp_asyncio.py"] as const;
+const MODULES = [
+  "time.py",
+  "machine.py",
+  "network.py",
+  "select.py",
+  "socket.py",
+  "esp_asyncio.py",
+  "esp_builtins.py",
+] as const;
 /** Modules that the ESP32's image has frozen: found after the board's own files, imported when asked for. */
 const FROZEN = ["frozen/dht.py"] as const;
 

@@ -80,7 +80,7 @@ export class Simulation {
       makeProgram: (cause) => {
         this.#restPins(true);
         const rawRepl = cause === "soft" && last?.inRawRepl === true;
-        return last = runtime.makeProgram({ rawRepl, holdsOutput: true });
+        return last = runtime.makeProgram({ rawRepl, standsStill: true });
       },
       surroundings: {
         climate: () => controls.climate(this.#nanos),

@@ -1,9 +1,9 @@
 # Imports the shims, so that the firmware's `import machine` finds them; then their folder leaves the path.
 import sys
 sys.path.insert(0, "/.sim")
-import time, machine, network, select, socket, esp_asyncio
+import time, machine, network, select, socket, esp_asyncio, esp_builtins
 sys.path[:] = ["", ".frozen", "/.sim/frozen", "/lib"]
-del sys.modules["esp_asyncio"]
+del sys.modules["esp_asyncio"], sys.modules["esp_builtins"]
 import os, host
 
 
@@ -26,4 +26,4 @@ os.stat, os.listdir, os.ilistdir = [_on_current_folder(call) for call in (os.sta
 os.sync = lambda: None  # files are durable at flush and close
 os.urandom = _urandom
 os.statvfs = _statvfs
-del sys, os, time, machine, network, select, socket, esp_asyncio
+del sys, os, time, machine, network, select, socket, esp_asyncio, esp_builtins
