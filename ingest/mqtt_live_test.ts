@@ -1,6 +1,5 @@
 /** The MQTT bridge against Debian's mosquitto, with both versions of the protocol. */
 import assert from "node:assert/strict";
-import * as mqtt from "mqtt";
 import type { LogWriter } from "../core/ports/log.ts";
 import { silentTrace } from "../core/ports/trace.ts";
 import { machineClock } from "../platform/clock.ts";
@@ -8,6 +7,7 @@ import { metricsRegistry } from "../platform/metrics.ts";
 import { openMqttSource } from "../platform/mqtt_source.ts";
 import { machineRandom } from "../platform/random.ts";
 import { openSqliteLog } from "../platform/sqlite_log.ts";
+import { publishAll } from "../platform/testing/mqtt_publisher.ts";
 import { SimLog } from "../sim/log.ts";
 import { seededRandom } from "../sim/random.ts";
 import { createIngest } from "./mod.ts";
@@ -189,19 +189,18 @@ for (const devices of [1, 100]) {
     const { source } = startBridge(broker, log.writer, "5");
     await until("connected", () => source.connected());
     await machineClock.sleep(100);
-    const publisher = await mqtt.connectAsync(broker.url);
     const count = 5_000;
     const startedMs = machineClock.monotonicMs();
-    const sent = Array.from(
+    const messages = Array.from(
       { length: count },
-      (_, i) => publisher.publishAsync(`isotherm/d${i % devices}`, `{"temperature_c":${i}}`, { qos: 1 }),
+      (_, i) => ({ topic: `isotherm/d${i % devices}`, payload: `{"temperature_c":${i}}` }),
     );
+    const published = publishAll(broker.url, messages);
     await log.reader.join({ assigned: () => Promise.resolve(), revoked: () => Promise.resolve() });
     const nextOffset = async () => (await log.reader.range(0)).next;
     for (let tries = 0; tries < 2_000 && await nextOffset() < count; tries++) await machineClock.sleep(10);
     const tookMs = machineClock.monotonicMs() - startedMs;
-    await Promise.all(sent);
-    await publisher.endAsync();
+    await published;
     await source.close();
     const values = new Map<string, number[]>();
     let offset = 0;
