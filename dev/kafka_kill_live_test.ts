@@ -1,4 +1,5 @@
-import { killThroughKafka } from "./testing/kafka_kill.ts";
+import { startKafka } from "../platform/testing/kafka_broker.ts";
+import { killThroughLog } from "./testing/log_kill.ts";
 
 Deno.test({
   name:
@@ -6,16 +7,19 @@ Deno.test({
   // kafkajs's retries outlive a connection that was cut, for a few seconds.
   sanitizeOps: false,
   sanitizeResources: false,
-  fn: () =>
-    killThroughKafka({
+  async fn() {
+    const broker = await startKafka();
+    const server = { ...broker, logAddress: `kafka://${broker.address}/readings` };
+    await killThroughLog({
       devices: 200,
       slotsPerDevice: 1_000,
       partitions: 4,
       aggregatorKills: 10,
       ingestKills: 5,
-      brokerKills: 2,
+      serverKills: 2,
       seed: 1,
       oracle: true,
       say: console.log,
-    }),
+    }, server);
+  },
 });

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { createLiveFeed } from "../aggregator/live_feed.ts";
 import { createAggregator, defaultAggregatorConfig } from "../aggregator/mod.ts";
 import { partitionOf } from "../core/murmur2.ts";
@@ -13,13 +13,17 @@ import { openPublisher } from "../platform/duckdb_publisher.ts";
 import { openStore } from "../platform/duckdb_store.ts";
 import { openKafkaLog } from "../platform/kafka_log.ts";
 import { writeKafkaTape } from "../platform/kafka_tape.ts";
+import { machineRandom } from "../platform/random.ts";
+import { openRedisLog } from "../platform/redis_log.ts";
+import { writeRedisTape } from "../platform/redis_tape.ts";
 import { openSqliteLog } from "../platform/sqlite_log.ts";
 import { startKafka } from "../platform/testing/kafka_broker.ts";
+import { startRedis } from "../platform/testing/redis_server.ts";
 import { until } from "../platform/testing/process.ts";
 import { readManifest } from "../platform/testing/published.ts";
 import { SimLog } from "../sim/log.ts";
 import { seededRandom } from "../sim/random.ts";
-import { drawFleet } from "./testing/kafka_fleet.ts";
+import { drawFleet } from "./testing/fleet.ts";
 
 const START_MS = Date.UTC(2026, 0, 1);
 const partitions = 2;
@@ -100,7 +104,7 @@ async function digestsOf(log: Log, tape: readonly LogRecord[], folder: string, r
 
 Deno.test({
   name:
-    "one recorded log gives one digest: simulated, embedded and Kafka, in fetches of 1, 7 and 5,000 records",
+    "one recorded log gives one digest: simulated, embedded, Kafka and Redis, in fetches of 1, 7 and 5,000 records",
   // kafkajs's retries outlive a connection that was cut, for a few seconds.
   sanitizeOps: false,
   sanitizeResources: false,
@@ -109,9 +113,18 @@ Deno.test({
     ok(tape.length > 120 && tape.some(({ appendMs }, i) => appendMs < (tape[i - 1]?.appendMs ?? 0)));
     const folder = await Deno.makeTempDir({ prefix: "isotherm-tape-" });
     const broker = await startKafka();
+    const redisServer = await startRedis();
     try {
       const kafka = { brokers: [broker.address], topic: "tape", partitions, clock: machineClock };
       await writeKafkaTape(kafka, tape);
+      const { host, port } = redisServer;
+      const redis = { host, port, name: "tape", partitions, random: machineRandom };
+      await writeRedisTape(redis, tape);
+      await rejects(
+        openRedisLog({ ...redis, clock: machineClock }),
+        /holds a tape, whose times are recorded ones/,
+      );
+      await rejects(writeRedisTape(redis, tape), /exists already: a tape goes into a log of its own/);
       const found: Record<string, readonly string[]> = {};
       for (const records of [1, 7, 5_000]) {
         const sim = new SimLog({ partitions, clock: machineClock, random: seededRandom(1) });
@@ -120,6 +133,7 @@ Deno.test({
           simulated: () => Promise.resolve(sim.open()),
           embedded: () => embeddedWith(tape, `${folder}/log-${records}.sqlite`),
           kafka: () => openKafkaLog({ ...kafka, group: `fetch-${records}`, replay: true }),
+          redis: () => openRedisLog({ ...redis, clock: machineClock, replay: true }),
         };
         for (const [name, open] of Object.entries(logs)) {
           found[`${name} ${records}`] = await digestsOf(
@@ -131,11 +145,12 @@ Deno.test({
         }
       }
       const [first] = Object.values(found);
-      equal(Object.keys(found).length, 9);
+      equal(Object.keys(found).length, 12);
       equal(first?.length, partitions);
       for (const [name, digests] of Object.entries(found)) deepEqual(digests, first, name);
     } finally {
       await broker.remove();
+      await redisServer.remove();
       await Deno.remove(folder, { recursive: true });
     }
   },

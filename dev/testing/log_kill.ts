@@ -1,32 +1,43 @@
 /**
  * Nothing lost and nothing double when things die, on real processes: a fleet sends its readings over HTTP to an ingest
- * service, a real Kafka broker stores them, an aggregator turns them into rows; all three are killed with SIGKILL at
+ * service, a real log server stores them, an aggregator turns them into rows; all three are killed with SIGKILL at
  * random moments. Afterwards the rows are held against what the sensors measured, against the oracle's recomputation of
- * the topic, and, digest for digest, against those of an aggregator that reads the same topic undisturbed.
+ * the log, and, digest for digest, against those of an aggregator that reads the same log undisturbed.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { defaultConfig } from "../../core/config.ts";
-import type { LogRecord } from "../../core/ports/log.ts";
+import type { Log, LogRecord } from "../../core/ports/log.ts";
+import { noMetrics } from "../../core/ports/metrics.ts";
 import { below, type Random } from "../../core/ports/random.ts";
+import { silentTrace } from "../../core/ports/trace.ts";
 import { joinAll, readLimits } from "../../core/testing/log_contract.ts";
 import { machineClock } from "../../platform/clock.ts";
 import { addLanes, lanesOf, lanesText, noLanes } from "../../platform/duckdb_digest.ts";
-import { openKafkaLog } from "../../platform/kafka_log.ts";
-import { type KafkaBroker, startKafka } from "../../platform/testing/kafka_broker.ts";
+import { openLogAt } from "../../platform/log_address.ts";
+import { machineRandom } from "../../platform/random.ts";
 import { freePort, Process, taskArgs, until } from "../../platform/testing/process.ts";
 import { askNumber, askPublished, readManifest } from "../../platform/testing/published.ts";
 import { digestLine, judgePartition } from "../../sim/oracle.ts";
 import { seededRandom } from "../../sim/random.ts";
-import { drawFleet, type Fleet } from "./kafka_fleet.ts";
+import { drawFleet, type Fleet } from "./fleet.ts";
 
-export interface KafkaKillPlan {
+/** A server of a log that may be killed and started again on its data. */
+export interface LogServer {
+  /** Of a log in it, without options: `kafka://host:port/readings`. */
+  readonly logAddress: string;
+  stop(signal: "SIGKILL"): Promise<void>;
+  start(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export interface KillPlan {
   readonly devices: number;
   readonly slotsPerDevice: number;
   readonly partitions: number;
   readonly aggregatorKills: number;
   readonly ingestKills: number;
-  readonly brokerKills: number;
+  readonly serverKills: number;
   readonly seed: number;
   /** Compares with the oracle too, which keeps everything in memory and searches through it. */
   readonly oracle: boolean;
@@ -34,27 +45,25 @@ export interface KafkaKillPlan {
   readonly say: (line: string) => void;
 }
 
-const TOPIC = "readings";
 /** So long the group waits for a worker that was killed. */
 const SESSION_MS = 1_500;
 const SENDERS = 24;
 
-/** Runs the plan; throws when a promise is broken. */
-export async function killThroughKafka(plan: KafkaKillPlan): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "isotherm-kafka-kill-" });
-  const broker = await startKafka();
+/** Runs the plan on the server, and removes it; throws when a promise is broken. */
+export async function killThroughLog(plan: KillPlan, server: LogServer): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "isotherm-kill-" });
   try {
     const fleet = drawFleet({ ...plan, startMs: machineClock.nowMs() - 2 * plan.slotsPerDevice * 10_000 });
     plan.say(
       `${fleet.readings} readings (${fleet.truth.slots} slots) of ${plan.devices} devices, seed ${plan.seed}`,
     );
-    const run = new Run(plan, broker, folder);
+    const run = new Run(plan, server, folder);
     await run.underFire(fleet);
     await run.holdAgainstSensors(fleet);
     await run.holdAgainstUndisturbed();
     if (plan.oracle) await run.holdAgainstOracle();
   } finally {
-    await broker.remove();
+    await server.remove();
     await Deno.remove(folder, { recursive: true });
   }
 }
@@ -80,8 +89,8 @@ class Seat {
 }
 
 class Run {
-  readonly #plan: KafkaKillPlan;
-  readonly #broker: KafkaBroker;
+  readonly #plan: KillPlan;
+  readonly #server: LogServer;
   readonly #folder: string;
   readonly #url: string;
   readonly #ingest: Seat;
@@ -89,9 +98,9 @@ class Run {
   #sent = 0;
   #killed = 0;
 
-  constructor(plan: KafkaKillPlan, broker: KafkaBroker, folder: string) {
+  constructor(plan: KillPlan, server: LogServer, folder: string) {
     this.#plan = plan;
-    this.#broker = broker;
+    this.#server = server;
     this.#folder = folder;
     const port = freePort();
     this.#url = `http://127.0.0.1:${port}`;
@@ -104,9 +113,13 @@ class Run {
     this.#aggregator = new Seat(() => this.#startAggregator("isotherm", `${folder}/data`));
   }
 
+  #addressOf(group: string): string {
+    return `${this.#server.logAddress}?group=${group}&session_ms=${SESSION_MS}`;
+  }
+
   #env(group: string): Record<string, string> {
     return {
-      ISOTHERM_LOG: `kafka://${this.#broker.address}/${TOPIC}?group=${group}&session_ms=${SESSION_MS}`,
+      ISOTHERM_LOG: this.#addressOf(group),
       ISOTHERM_PARTITIONS: String(this.#plan.partitions),
       ISOTHERM_AGGREGATOR_PORT: "0",
       ISOTHERM_TRACE: "warn",
@@ -119,13 +132,13 @@ class Run {
   }
 
   get #kills(): number {
-    const { aggregatorKills, ingestKills, brokerKills } = this.#plan;
-    return aggregatorKills + ingestKills + brokerKills;
+    const { aggregatorKills, ingestKills, serverKills } = this.#plan;
+    return aggregatorKills + ingestKills + serverKills;
   }
 
   /** Sends everything while everything dies, then lets it come to rest. */
   async underFire(fleet: Fleet): Promise<void> {
-    const { aggregatorKills, ingestKills, brokerKills, seed, say } = this.#plan;
+    const { aggregatorKills, ingestKills, serverKills, seed, say } = this.#plan;
     await this.#ingest.fill();
     await this.#aggregator.fill();
     const bodies = fleet.deliveries.reduce((sum, { bodies }) => sum + bodies.length, 0);
@@ -134,7 +147,7 @@ class Run {
     const killing = Promise.all([
       this.#killAgain(this.#aggregator, aggregatorKills, 4_000, seededRandom(seed, "kill", "aggregator")),
       this.#killAgain(this.#ingest, ingestKills, 6_000, seededRandom(seed, "kill", "ingest")),
-      this.#killBroker(brokerKills, seededRandom(seed, "kill", "broker")),
+      this.#killServer(serverKills, seededRandom(seed, "kill", "broker")),
     ]);
     const sending = Promise.all(Array.from({ length: SENDERS }, async () => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -185,13 +198,13 @@ class Run {
     }
   }
 
-  async #killBroker(kills: number, random: Random): Promise<void> {
+  async #killServer(kills: number, random: Random): Promise<void> {
     for (let kill = 0; kill < kills; kill++) {
       await machineClock.sleep(3_000 + below(random, 8_000));
-      await this.#broker.stop("SIGKILL");
+      await this.#server.stop("SIGKILL");
       this.#killed++;
       await machineClock.sleep(below(random, 1_000));
-      await this.#broker.start();
+      await this.#server.start();
     }
   }
 
@@ -247,16 +260,10 @@ class Run {
 
   async #withLog<T>(
     group: string,
-    body: (log: Awaited<ReturnType<typeof openKafkaLog>>) => Promise<T>,
+    body: (log: Log) => Promise<T>,
   ): Promise<T> {
-    const log = await openKafkaLog({
-      brokers: [this.#broker.address],
-      topic: TOPIC,
-      partitions: this.#plan.partitions,
-      group,
-      replay: true,
-      clock: machineClock,
-    });
+    const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
+    const log = await openLogAt(this.#addressOf(group), this.#plan.partitions, ports, { replay: true });
     try {
       return await body(log);
     } finally {
