@@ -1,6 +1,7 @@
-/** `deno task wokwi serve | test`: the board in Wokwi's protocol, and scenarios for it. */
+/** `deno task wokwi serve | test | bundle`: the board in Wokwi's protocol, and scenarios for it. */
 import { machineClock } from "../../platform/clock.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "../board/mod.ts";
+import { bundle, bundleHelp, parseBundleOptions } from "./bundle_command.ts";
 import { cloudAccess } from "./cloud.ts";
 import { serve } from "./serve_command.ts";
 import { parseServeOptions, serveHelp } from "./serve_options.ts";
@@ -10,6 +11,7 @@ const help = `The firmware as a Wokwi project, without Wokwi's cloud.
 
   deno task wokwi test [FILES]   runs scenarios, offline or on the cloud
   deno task wokwi serve          a simulator for Wokwi's own tools
+  deno task wokwi bundle DIR     the project with one main.py, for tools that upload nothing else
 
 Each shows its options with --help.`;
 
@@ -19,6 +21,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return await test(args);
     case "serve":
       return await serveBoard(args);
+    case "bundle":
+      return await bundleProject(args);
     case "--help":
     case undefined:
       console.log(help);
@@ -72,6 +76,17 @@ async function test(args: readonly string[]): Promise<number> {
     print: (line) => console.log(line),
     complain: (line) => console.error(line),
   });
+}
+
+async function bundleProject(args: readonly string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(bundleHelp);
+    return 0;
+  }
+  const parsed = parseBundleOptions(args);
+  const problem = typeof parsed === "string" ? parsed : await bundle(parsed.from, parsed.to);
+  if (problem !== null) console.error(problem);
+  return problem === null ? 0 : 1;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

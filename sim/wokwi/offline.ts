@@ -22,6 +22,8 @@ export interface OfflineJob extends RunOptions {
   readonly seed: number;
   /** Where the DuckDB files go; need not exist. */
   readonly dataFolder: string;
+  /** Rows are written even if nobody expects any. */
+  readonly keepsRows?: boolean;
 }
 
 export interface OfflinePorts {
@@ -39,18 +41,16 @@ export async function runOffline(job: OfflineJob, ports: OfflinePorts): Promise<
   const world = new PipelineWorld({ seed: job.seed, startMs });
   try {
     const result = await simulate(job, ports, world);
-    const { expectations, dataFolder } = job;
-    // Rows of a run that broke off say nothing more.
-    if (result.verdict.kind !== "passed" || expectations.length === 0) return { ...result, expectations: [] };
-    if (world.recordCount === 0) {
-      const nothing = "nothing has reached the log: let the scenario go on until a reading has been sent";
-      return {
-        ...result,
-        expectations: expectations.map(({ line, sql }) => ({ line, sql, mismatch: nothing })),
-      };
-    }
-    await world.publish(dataFolder);
-    return { ...result, expectations: await lookAt(expectations, dataFolder) };
+    const { expectations, dataFolder, keepsRows = false } = job;
+    // Rows of a run that broke off say nothing more, but may explain something.
+    const isLookedAt = result.verdict.kind === "passed" && expectations.length > 0;
+    const hasRows = world.recordCount > 0;
+    if (hasRows && (isLookedAt || keepsRows)) await world.publish(dataFolder);
+    if (!isLookedAt) return { ...result, expectations: [] };
+    return {
+      ...result,
+      expectations: hasRows ? await lookAt(expectations, dataFolder) : unmet(expectations),
+    };
   } finally {
     world.close();
   }
@@ -79,6 +79,11 @@ async function simulate(job: OfflineJob, ports: OfflinePorts, world: PipelineWor
     client.close();
     for (const session of sessions) await session.close();
   }
+}
+
+function unmet(expectations: readonly Expectation[]): ExpectationOutcome[] {
+  const nothing = "nothing has reached the log: let the scenario go on until a reading has been sent";
+  return expectations.map(({ line, sql }) => ({ line, sql, mismatch: nothing }));
 }
 
 async function lookAt(expectations: readonly Expectation[], folder: string): Promise<ExpectationOutcome[]> {

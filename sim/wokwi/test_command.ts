@@ -103,7 +103,7 @@ async function runOne(
     await removed(dataFolder);
     const result = access === null
       ? await runOffline(
-        { ...run, project, scenario, expectations, seed: options.seed, dataFolder },
+        { ...run, project, scenario, expectations, seed: options.seed, dataFolder, keepsRows: kept !== null },
         { clock: ports.clock, runtime: ports.runtime() },
       )
       : { ...await runOnCloud(access, project, scenario, run, ports.clock), expectations: [] };

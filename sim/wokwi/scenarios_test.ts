@@ -1,0 +1,121 @@
+/** The project's own scenarios: they pass, each leaves its rows, and each is the same every time. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import { Catalogue } from "../../platform/duckdb_reader.ts";
+import { type Expectation, readExpectations } from "./expectations.ts";
+import { hasPassed } from "./results.ts";
+import { extensionsOf } from "./scenario.ts";
+import { firmwareFolder, offline, scenarioOf } from "./testing/offline.ts";
+
+const folder = `${firmwareFolder}/scenarios`;
+const names = [...Deno.readDirSync(folder)].map(({ name }) => name)
+  .filter((name) => name.endsWith(".scenario.yaml")).sort().map((name) => basename(name, ".scenario.yaml"));
+
+const fileOf = (name: string, suffix: string) => Deno.readTextFile(`${folder}/${name}.${suffix}`);
+const scenarioNamed = async (name: string) => scenarioOf(await fileOf(name, "scenario.yaml"));
+
+/** What wokwi-cli and the cloud know of this board; everything else is offline only. */
+const wokwiControls = ["dht temperature", "dht humidity"];
+
+async function expectationsOf(name: string): Promise<readonly Expectation[]> {
+  const read = readExpectations(await fileOf(name, "expect.sql"));
+  assert.ok(read.kind === "expectations", read.kind === "problem" ? read.problem : "");
+  return read.expectations;
+}
+
+/** Every row of every table and view that is published, as text. */
+async function allRows(data: string): Promise<string> {
+  const catalogue = await Catalogue.open(data);
+  try {
+    const views = [
+      "readings",
+      "quarantine",
+      "window_versions",
+      "windows_live",
+      "devices",
+      "ledger_slots",
+      "ledger_arrivals",
+      "log_position",
+    ];
+    const results = [];
+    for (const view of views) {
+      results.push([view, await catalogue.query(`FROM ${view} ORDER BY ALL`, 100_000)]);
+    }
+    return JSON.stringify(results);
+  } finally {
+    catalogue.close();
+  }
+}
+
+/** One run's serial output, wires and rows; fails unless the scenario passes. */
+async function traces(name: string, seed: number) {
+  const dataFolder = await Deno.makeTempDir();
+  try {
+    const scenario = await scenarioNamed(name);
+    const result = await offline(scenario, {
+      expectations: await expectationsOf(name),
+      seed,
+      dataFolder: `${dataFolder}/data`,
+    });
+    const wrong = result.expectations.map(({ mismatch }) => mismatch).filter((mismatch) => mismatch !== null);
+    assert.ok(
+      hasPassed({ ...result, path: name, scenario }),
+      `${name}: ${JSON.stringify(result.verdict)} ${wrong.join("\n")}`,
+    );
+    const rows = await allRows(`${dataFolder}/data`);
+    const hash = (content: string | Uint8Array) => createHash("sha256").update(content).digest("hex");
+    return {
+      serial: hash(result.serial),
+      wires: hash(result.vcd ?? ""),
+      rows: hash(rows),
+      steps: result.steps,
+    };
+  } finally {
+    await Deno.remove(dataFolder, { recursive: true });
+  }
+}
+
+for (const name of names) {
+  Deno.test(`${name} passes, twice with the same serial output, wires and rows, byte for byte`, async () => {
+    const first = await traces(name, 1);
+    assert.deepEqual(await traces(name, 1), first);
+  });
+}
+
+Deno.test("what must happen is there", () => {
+  const needed = [
+    "checksum_faults",
+    "clock_late",
+    "first_reading",
+    "freezing",
+    "power_cut",
+    "sensor_unplugged",
+    "wifi_lost",
+    "wrong_settings",
+  ];
+  assert.deepEqual(needed.filter((name) => !names.includes(name)), []);
+});
+
+Deno.test("another seed gives another board and the same judgement", async () => {
+  const [one, other] = [await traces("first_reading", 1), await traces("first_reading", 2)];
+  assert.notEqual(one.serial, other.serial);
+});
+
+Deno.test("which scenarios run under wokwi-cli as they are, within its 30 s", async () => {
+  const unchanged: string[] = [];
+  for (const name of names) {
+    const scenario = await scenarioNamed(name);
+    const controls = scenario.steps.flatMap((step) =>
+      step.kind === "set-control" ? [`${step.part} ${step.control}`] : []
+    );
+    const isOurs = extensionsOf(scenario).length > 0 ||
+      controls.some((each) => !wokwiControls.includes(each));
+    if (!isOurs) unchanged.push(name);
+  }
+  assert.deepEqual(unchanged, ["first_reading", "freezing", "wrong_settings"]);
+  const workflow = await Deno.readTextFile(new URL("../../.github/workflows/wokwi.yml", import.meta.url));
+  for (const name of unchanged) {
+    assert.ok(workflow.includes(`${name}.scenario.yaml`), `the workflow lacks ${name}`);
+  }
+});
