@@ -2,6 +2,7 @@
  * One worker's data folder: real DuckDB files, or rows in memory where thousands of runs matter more than SQL. Both
  * outlive the process; what a process that dies leaves behind is what it had committed.
  */
+import { assert } from "../core/assert.ts";
 import type { Manifest } from "../core/manifest.ts";
 import type { Publisher } from "../core/ports/publisher.ts";
 import type { Store } from "../core/ports/store.ts";
@@ -94,7 +95,8 @@ export function memoryDisk(): Disk {
 }
 
 function snapshot(disk: MemoryDisk, open: readonly WindowRow[]): Published {
-  if (disk.position === null) throw new Error("a store is published after its first transaction");
+  // As the real publisher has it.
+  assert(disk.position !== null, "a store is published after its first transaction");
   return {
     position: disk.position,
     rowDigest: "",

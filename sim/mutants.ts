@@ -402,6 +402,13 @@ export const mutants: readonly Mutant[] = [
     'if (entry.worker.status().state !== "running") return failIfAllStopped();',
     "nobody works on the partition",
   ),
+  world(
+    "publishes_before_a_transaction",
+    "aggregator/partition_worker",
+    "this.#isPublished = stored.position === null;",
+    "this.#isPublished = false;",
+    "a worker released before its first transaction publishes nothing that there is",
+  ),
   // On the board.
   board(
     "freed_by_any_answer",
