@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { bundleText } from "./bundle.ts";
 import { readProject, type WokwiProject } from "./project.ts";
-import { firmwareFolder, offline, steps } from "./testing/offline.ts";
+import { firmwareFolder, offline, steps } from "./runner/testing/offline.ts";
 
 const project = await readProject(firmwareFolder);
 const bytes = (text: string) => new TextEncoder().encode(text);

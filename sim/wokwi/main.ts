@@ -2,10 +2,10 @@
 import { machineClock } from "../../platform/clock.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "../board/mod.ts";
 import { bundle, bundleHelp, parseBundleOptions } from "./bundle_command.ts";
-import { cloudAccess } from "./cloud.ts";
+import { cloudAccess } from "./runner/cloud.ts";
 import { serve } from "./serve_command.ts";
 import { parseServeOptions, serveHelp } from "./serve_options.ts";
-import { parseTestOptions, testHelp } from "./test_options.ts";
+import { parseTestOptions, testHelp } from "./runner/test_options.ts";
 
 const help = `The firmware as a Wokwi project, without Wokwi's cloud.
 
@@ -67,7 +67,7 @@ async function test(args: readonly string[]): Promise<number> {
       return 1;
   }
   // Brings DuckDB along, which a server has no use for.
-  const { runTests } = await import("./test_command.ts");
+  const { runTests } = await import("./runner/test_command.ts");
   let runtime: Promise<MicroPythonRuntime> | null = null;
   return await runTests(parsed.options, {
     clock: machineClock,

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { machineClock } from "../../platform/clock.ts";
-import { loadMicroPythonRuntime } from "../board/mod.ts";
-import { bundle, parseBundleOptions } from "./bundle_command.ts";
+import { machineClock } from "../../../platform/clock.ts";
+import { loadMicroPythonRuntime } from "../../board/mod.ts";
+import { bundle, parseBundleOptions } from "../bundle_command.ts";
 import { cloudAccess } from "./cloud.ts";
 import { runTests } from "./test_command.ts";
 import { parseTestOptions } from "./test_options.ts";
-import { serveWokwi } from "./server.ts";
+import { serveWokwi } from "../server.ts";
 import { firmwareFolder } from "./testing/offline.ts";
 
 const runtime = loadMicroPythonRuntime();

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { APIClient } from "@wokwi/client";
 import { PNG } from "pngjs";
-import type { WokwiProject } from "./project.ts";
+import type { WokwiProject } from "../project.ts";
 import { readScenario } from "./scenario_file.ts";
 import { runScenario, type ScenarioResult, serialBytesMax } from "./scenario_run.ts";
 import { FakeSimulator, type Happening } from "./testing/fake_simulator.ts";
-import type { WeatherSample } from "./weather_samples.ts";
+import type { WeatherSample } from "../weather_samples.ts";
 
 const project: WokwiProject = {
   folder: "",

@@ -1,7 +1,7 @@
 /** One scenario on Wokwi's cloud, or on whatever else speaks its protocol at an address. */
 import { APIClient } from "@wokwi/client";
-import type { Clock } from "../../core/ports/clock.ts";
-import type { WokwiProject } from "./project.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
+import type { WokwiProject } from "../project.ts";
 import type { Scenario } from "./scenario.ts";
 import { type RunOptions, runScenario, type ScenarioResult } from "./scenario_run.ts";
 import { WebSocketTransport } from "./transports.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Catalogue } from "../../platform/duckdb_reader.ts";
-import { createBoard, loadMicroPythonRuntime } from "../board/mod.ts";
+import { Catalogue } from "../../../platform/duckdb_reader.ts";
+import { createBoard, loadMicroPythonRuntime } from "../../board/mod.ts";
 import { PipelineWorld } from "./pipeline_world.ts";
 
 const startMs = Date.UTC(2026, 5, 1);

@@ -1,15 +1,15 @@
 /** One scenario on the offline simulator, and what it left in DuckDB. */
 import { APIClient } from "@wokwi/client";
-import type { Clock } from "../../core/ports/clock.ts";
-import { Catalogue, QueryFailed } from "../../platform/duckdb_reader.ts";
-import type { MicroPythonRuntime } from "../board/mod.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
+import { Catalogue, QueryFailed } from "../../../platform/duckdb_reader.ts";
+import type { MicroPythonRuntime } from "../../board/mod.ts";
 import { type Expectation, mismatch, rowsMax } from "./expectations.ts";
 import { PipelineWorld } from "./pipeline_world.ts";
-import type { WokwiProject } from "./project.ts";
+import type { WokwiProject } from "../project.ts";
 import type { ExpectationOutcome } from "./results.ts";
 import type { Scenario } from "./scenario.ts";
 import { type RunOptions, runScenario, type ScenarioResult } from "./scenario_run.ts";
-import { WokwiSession } from "./session.ts";
+import { WokwiSession } from "../session.ts";
 import { InProcessTransport } from "./transports.ts";
 
 /** When simulated time begins: 2026-06-01T12:00:00Z, always, so that rows can be expected to the millisecond. */

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { APIClient } from "@wokwi/client";
-import { machineClock } from "../../platform/clock.ts";
-import { encodeFrame, loadMicroPythonRuntime } from "../board/mod.ts";
+import { machineClock } from "../../../platform/clock.ts";
+import { encodeFrame, loadMicroPythonRuntime } from "../../board/mod.ts";
 import { readExpectations } from "./expectations.ts";
 import { startMs } from "./offline.ts";
-import { readProject } from "./project.ts";
+import { readProject } from "../project.ts";
 import { runScenario } from "./scenario_run.ts";
-import { WokwiSession } from "./session.ts";
+import { WokwiSession } from "../session.ts";
 import { firmwareFolder, offline, steps } from "./testing/offline.ts";
 import { levelAt, readVcd, type VcdChange } from "./testing/vcd.ts";
 import { InProcessTransport } from "./transports.ts";
-import type { WeatherSample } from "./weather_samples.ts";
-import { worldOf } from "./world.ts";
+import type { WeatherSample } from "../weather_samples.ts";
+import { worldOf } from "../world.ts";
 
 const runtime = loadMicroPythonRuntime();
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);

@@ -3,19 +3,19 @@
  * aggregator into real DuckDB files, at the virtual time at which the board was switched off. It isn't read earlier: rows
  * are a function of the log, not of when it is read, and an hour's readings cost one transaction instead of hundreds.
  */
-import { defaultConfig } from "../../core/config.ts";
-import { noMetrics } from "../../core/ports/metrics.ts";
-import { silentTrace } from "../../core/ports/trace.ts";
-import { createIngest } from "../../ingest/mod.ts";
-import { AggregatorProcess } from "../aggregator_process.ts";
-import { HttpNetwork } from "../board/mod.ts";
-import { virtualClock } from "../clock.ts";
-import { duckdbDisk } from "../disk.ts";
-import { SimLog } from "../log.ts";
-import { seededRandom } from "../random.ts";
-import { Scheduler } from "../scheduler.ts";
-import { Gate } from "../turn.ts";
-import type { World } from "./world.ts";
+import { defaultConfig } from "../../../core/config.ts";
+import { noMetrics } from "../../../core/ports/metrics.ts";
+import { silentTrace } from "../../../core/ports/trace.ts";
+import { createIngest } from "../../../ingest/mod.ts";
+import { AggregatorProcess } from "../../aggregator_process.ts";
+import { HttpNetwork } from "../../board/mod.ts";
+import { virtualClock } from "../../clock.ts";
+import { duckdbDisk } from "../../disk.ts";
+import { SimLog } from "../../log.ts";
+import { seededRandom } from "../../random.ts";
+import { Scheduler } from "../../scheduler.ts";
+import { Gate } from "../../turn.ts";
+import type { World } from "../world.ts";
 
 /** Reading a log that nobody appends to takes virtual milliseconds; this long means that the aggregator hangs. */
 const READ_MS_MAX = 600_000;

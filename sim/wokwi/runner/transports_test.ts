@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { APIClient } from "@wokwi/client";
-import { machineClock } from "../../platform/clock.ts";
+import { machineClock } from "../../../platform/clock.ts";
 import { WebSocketTransport } from "./transports.ts";
 
 /** A server on loopback that speaks as `talk` says; `headers` are those of the last upgrade. */

@@ -1,13 +1,13 @@
 /** `deno task wokwi test`: from files to an exit status. */
 import { basename, dirname, join, resolve } from "node:path";
-import type { Clock } from "../../core/ports/clock.ts";
-import { type MicroPythonRuntime } from "../board/mod.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
+import { type MicroPythonRuntime } from "../../board/mod.ts";
 import { type CloudAccess, runOnCloud } from "./cloud.ts";
-import { lintDiagram } from "./diagram_rules.ts";
+import { lintDiagram } from "../diagram_rules.ts";
 import { type Expectation, readExpectations } from "./expectations.ts";
 import { junitText } from "./junit.ts";
 import { runOffline } from "./offline.ts";
-import { projectFolderOf, ProjectRefused, readProject, type WokwiProject } from "./project.ts";
+import { projectFolderOf, ProjectRefused, readProject, type WokwiProject } from "../project.ts";
 import { expectationLines, stepLines, summaryLine, verdictLine } from "./report.ts";
 import { exitCode, type ScenarioOutcome } from "./results.ts";
 import type { Scenario } from "./scenario.ts";
@@ -15,8 +15,8 @@ import { readScenario } from "./scenario_file.ts";
 import type { RunOptions, ScenarioFiles } from "./scenario_run.ts";
 import type { TestOptions } from "./test_options.ts";
 import { SerialLines } from "./serial_lines.ts";
-import { readWeather } from "./weather_file.ts";
-import type { WeatherSample } from "./weather_samples.ts";
+import { readWeather } from "../weather_file.ts";
+import type { WeatherSample } from "../weather_samples.ts";
 
 export interface TestPorts {
   readonly clock: Clock;

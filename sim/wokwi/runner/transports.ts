@@ -1,6 +1,6 @@
 /** Ways from `@wokwi/client` to a simulator: one in this process, or one behind a WebSocket. */
 import type { ITransport } from "@wokwi/client";
-import type { Clock } from "../../core/ports/clock.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
 
 // What the package says of messages.
 // deno-lint-ignore no-explicit-any

@@ -1,16 +1,16 @@
 /** Scenarios on the offline simulator, from a test. */
 import assert from "node:assert/strict";
-import { machineClock } from "../../../platform/clock.ts";
-import { loadMicroPythonRuntime } from "../../board/mod.ts";
+import { machineClock } from "../../../../platform/clock.ts";
+import { loadMicroPythonRuntime } from "../../../board/mod.ts";
 import type { Expectation } from "../expectations.ts";
 import { type OfflineJob, type OfflineResult, runOffline } from "../offline.ts";
-import { readProject } from "../project.ts";
+import { readProject } from "../../project.ts";
 import type { Scenario } from "../scenario.ts";
 import { readScenario } from "../scenario_file.ts";
 
 const runtime = loadMicroPythonRuntime();
 /** The firmware, as a Wokwi project. */
-export const firmwareFolder = new URL("../../../firmware", import.meta.url).pathname;
+export const firmwareFolder = new URL("../../../../firmware", import.meta.url).pathname;
 
 export function scenarioOf(text: string): Scenario {
   const read = readScenario(text, "scenario");

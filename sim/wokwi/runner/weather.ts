@@ -3,7 +3,7 @@
  * scenario sets by hand stays as it was set, as in the offline simulator.
  */
 import type { APIClient } from "@wokwi/client";
-import type { WeatherSample } from "./weather_samples.ts";
+import type { WeatherSample } from "../weather_samples.ts";
 
 /** The sensor's part in the diagram, and its controls. */
 export const sensorPart = "dht";

@@ -8,12 +8,12 @@
 import type { APIClient, APIEvent } from "@wokwi/client";
 import { ByteTail } from "./byte_tail.ts";
 import { durationText } from "./duration.ts";
-import type { WokwiProject } from "./project.ts";
+import type { WokwiProject } from "../project.ts";
 import type { Scenario, Step } from "./scenario.ts";
 import { samePicture } from "./screenshot.ts";
 import { lastLine, stepText } from "./step_text.ts";
 import { followWeather, sensorPart } from "./weather.ts";
-import type { WeatherSample } from "./weather_samples.ts";
+import type { WeatherSample } from "../weather_samples.ts";
 
 export interface RunOptions {
   /** Simulated time that the scenario may take, in nanoseconds; 0: no bound. */

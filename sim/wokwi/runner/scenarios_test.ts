@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import { Catalogue } from "../../platform/duckdb_reader.ts";
+import { Catalogue } from "../../../platform/duckdb_reader.ts";
 import { type Expectation, readExpectations } from "./expectations.ts";
 import { hasPassed } from "./results.ts";
 import { extensionsOf } from "./scenario.ts";
@@ -114,7 +114,7 @@ Deno.test("which scenarios run under wokwi-cli as they are, within its 30 s", as
     if (!isOurs) unchanged.push(name);
   }
   assert.deepEqual(unchanged, ["first_reading", "freezing", "wrong_settings"]);
-  const workflow = await Deno.readTextFile(new URL("../../.github/workflows/wokwi.yml", import.meta.url));
+  const workflow = await Deno.readTextFile(new URL("../../../.github/workflows/wokwi.yml", import.meta.url));
   for (const name of unchanged) {
     assert.ok(workflow.includes(`${name}.scenario.yaml`), `the workflow lacks ${name}`);
   }
