@@ -1,16 +1,14 @@
 /**
  * Reading from Kafka by position, in a consumer group that only proposes owners.
  *
- * kafkajs pushes batches; the port pulls. Each assigned partition has a small buffer here: `eachBatch` fills it and
- * returns at once, so that no partition holds another up and heartbeats go on; a buffer that is full pauses its partition
- * until half of it is read. `read` takes from the buffer; an offset other than the next one is sought.
+ * kafkajs keeps the group and never fetches: every partition is paused from the moment it is given to us (synchronously
+ * in `GROUP_JOIN`) for as long as we have it. Records come by a fetch of our own (`kafka_fetch.ts`) over one connection a
+ * partition, one answer ahead: while the caller works on one, the next is under way into the other of two buffers.
  *
- * *Positions are the caller's.* A partition is paused from the moment it is given to us (synchronously in `GROUP_JOIN`,
- * before the first fetch) until its first `read` seeks. Committed offsets are never read, only written as a hint.
+ * *Positions are the caller's.* Committed offsets are never read, only written as a hint.
  *
- * *Another log is noticed.* kafkajs answers an offset that doesn't exist by starting over from the earliest one. So every
- * batch has to begin where the last one ended; anything else, and every two seconds without a record, leads to a look at
- * the partition's range, whose answer is `expired` or `beyond_end`.
+ * *Another log is noticed.* A broker that doesn't have an offset says so; then, and every two seconds without a record, the
+ * partition's range is looked at, whose answer is `expired` or `beyond_end`.
  *
  * *Rebalances* are eager. `REBALANCING` is emitted before the group is joined again, and the caller is told; what it had
  * not stored is read again from its position by whoever gets the partition. kafkajs doesn't wait for handlers, so the next
@@ -19,7 +17,7 @@
  * *A consumer that crashes is replaced*, not restarted. Until the next one has joined, partitions stay ours and reads
  * reject with `LogUnavailable`.
  */
-import type { Admin, Consumer, EachBatchPayload, KafkaMessage } from "kafkajs";
+import type { Admin, Consumer } from "kafkajs";
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import {
@@ -35,6 +33,8 @@ import type { Trace } from "../core/ports/trace.ts";
 import { RETRY_AFTER_MS } from "./deadline.ts";
 import { KafkaClient, kafkaFailure, kafkaRetry, nameOf, within } from "./kafka_client.ts";
 import { dismissFormer, membersOf } from "./kafka_group.ts";
+import { fetchErrors, KafkaFetch, ReusedRecords } from "./kafka_fetch.ts";
+import { FetchedRecords } from "./kafka_records.ts";
 import { checkPartitions, settleTopic, type TopicNeeds } from "./kafka_topic.ts";
 
 export interface KafkaReaderOptions extends Omit<TopicNeeds, "mustExist"> {
@@ -51,12 +51,12 @@ export interface KafkaReaderOptions extends Omit<TopicNeeds, "mustExist"> {
   readonly trace: Trace;
 }
 
-/** One fetch of one partition; a compressed one may hold ten times as much. */
-const FETCH_BYTES_MAX = 1_048_576;
-/** A partition's buffer pauses at so many bytes and goes on at half. */
-const BUFFER_BYTES_MAX = 4_000_000;
-/** The longest that a broker holds a fetch without records, and that a paused loop sleeps. */
-const FETCH_WAIT_MS = 100;
+/** Record batches of one answer: a catch-up's transaction. Two such buffers a partition at the most. */
+const FETCH_BYTES_MAX = 4 * 2 ** 20;
+/** The longest that a broker holds a fetch without records. */
+const FETCH_WAIT_MS = 500;
+/** The longest that kafkajs's loop, which has nothing to fetch, sleeps between heartbeats. */
+const PAUSED_WAIT_MS = 100;
 const REBALANCE_MS = 20_000;
 /** The shortest session that a broker of default settings takes (`group.min.session.timeout.ms`). */
 const SESSION_MS_STOCK = 6_000;
@@ -75,19 +75,30 @@ const METADATA_MS = 10_000;
 /** An assigned partition. */
 interface Slot {
   readonly partition: number;
-  /** What was fetched and not yet read. */
-  records: LogRecord[];
-  bytes: number;
-  /** Offset that the next read gets without seeking; −1 before the first. */
+  /** Offset that the next read gets; −1 before the first. */
   next: number;
-  /** Offset at which the next batch has to begin; −1 while none is expected. */
+  /** What is read from, and how much of it was; null while there is nothing. */
+  current: Fetched | null;
+  taken: number;
+  /** Another answer that has come, to be read next. */
+  ahead: Fetched | null;
+  /** Buffers that nothing is read from. */
+  readonly free: Fetched[];
+  /** Offset of the next fetch. */
   fetchNext: number;
-  /** A batch began further on than expected: look at the range before anything is read. */
+  isFetching: boolean;
+  /** Which fetches count: one that was started under an older number is let go of. */
+  epoch: number;
+  connection: KafkaFetch | null;
+  /** Why the last fetch failed; told to the next read. */
+  failure: Error | null;
+  /** The broker doesn't have the offset: look at the range before anything is read. */
   isDoubtful: boolean;
-  isPaused: boolean;
   lookedMs: number;
   wake: (() => void) | null;
 }
+
+type Fetched = ReusedRecords;
 
 interface Session {
   readonly client: KafkaClient;
@@ -169,7 +180,14 @@ export class KafkaReader implements LogReader {
         if (outcome !== null) return outcome;
         continue;
       }
-      if (slot.records.length > 0) return { kind: "records", records: this.#take(slot, limits) };
+      const outcome = this.#take(slot, limits);
+      this.#fetchAhead(slot);
+      if (outcome !== null) return outcome;
+      if (slot.failure !== null) {
+        const failure = slot.failure;
+        slot.failure = null;
+        throw failure;
+      }
       const leftMs = deadlineMs - this.#clock.monotonicMs();
       const isOver = leftMs <= 0 || limits.signal?.aborted === true;
       if (!isOver) await this.#sleep(slot, leftMs, limits.signal);
@@ -218,6 +236,7 @@ export class KafkaReader implements LogReader {
     this.#cancelHint?.();
     this.#end.abort();
     this.#firstAssignment.resolve();
+    for (const slot of this.#slots.values()) this.#drop(slot);
     this.#wakeAll();
   }
 
@@ -227,8 +246,6 @@ export class KafkaReader implements LogReader {
   async #seek(slot: Slot, offset: number): Promise<ReadOutcome | null> {
     const session = this.#session;
     this.#drop(slot);
-    slot.next = -1;
-    this.#pause(slot);
     const outcome = outcomeAt(offset, await this.range(slot.partition));
     if (outcome !== null) return outcome;
     // Another session or generation meanwhile: start over.
@@ -238,8 +255,6 @@ export class KafkaReader implements LogReader {
     slot.next = slot.fetchNext = offset;
     slot.isDoubtful = false;
     slot.lookedMs = this.#clock.monotonicMs();
-    session.consumer.seek({ topic: this.#options.topic, partition: slot.partition, offset: String(offset) });
-    this.#resume(slot);
     return null;
   }
 
@@ -255,27 +270,105 @@ export class KafkaReader implements LogReader {
     return outcome;
   }
 
-  #take(slot: Slot, limits: ReadLimits): readonly LogRecord[] {
-    let count = 0;
-    let bytes = 0;
-    while (
-      count < slot.records.length && (count === 0 || (count < limits.recordsMax && bytes < limits.bytesMax))
-    ) {
-      bytes += slot.records[count]!.value?.length ?? 0;
-      count++;
+  /** Records that have come; null if there are none. */
+  #take(slot: Slot, limits: ReadLimits): ReadOutcome | null {
+    if (slot.current !== null && slot.taken === slot.current.records.length) {
+      slot.free.push(slot.current); // its reader has come back, so it is done with it
+      slot.current = null;
     }
-    const records = slot.records.splice(0, count);
-    for (const record of records) slot.bytes -= sizeOf(record);
-    slot.next = records.at(-1)!.offset + 1;
+    if (slot.current === null) {
+      if (slot.ahead === null) return null;
+      [slot.current, slot.ahead, slot.taken] = [slot.ahead, null, 0];
+    }
+    const { records } = slot.current;
+    const from = slot.taken;
+    let [to, bytes] = [from, 0];
+    while (
+      to < records.length && (to === from || (to - from < limits.recordsMax && bytes < limits.bytesMax))
+    ) {
+      bytes += records.starts[to]! < 0 ? 0 : records.ends[to]! - records.starts[to]!;
+      to++;
+    }
+    slot.taken = to;
+    slot.next = records.offsets[to - 1]! + 1;
     slot.lookedMs = this.#clock.monotonicMs();
-    if (slot.isPaused && slot.bytes < BUFFER_BYTES_MAX / 2) this.#resume(slot);
-    return records;
+    if (limits.blocks === true) return { kind: "block", block: records.part(from, to) };
+    return { kind: "records", records: Array.from({ length: to - from }, (_, i) => kept(records, from + i)) };
   }
 
+  /** Sees to it that a fetch is under way while there is a free buffer. Its failure is told to the next read. */
+  #fetchAhead(slot: Slot): void {
+    const session = this.#session;
+    if (slot.isFetching || slot.ahead !== null || slot.failure !== null || session === null) return;
+    if (slot.fetchNext < 0 || slot.isDoubtful) return;
+    const into = slot.free.pop() ?? new ReusedRecords(new FetchedRecords(slot.partition));
+    const { epoch, fetchNext } = slot;
+    slot.isFetching = true;
+    this.#fetch(session, slot, fetchNext, into).then((error) => {
+      if (epoch !== slot.epoch) return;
+      slot.isFetching = false;
+      if (error === fetchErrors.none) {
+        slot.fetchNext = into.records.nextOffset;
+        if (into.records.length > 0) slot.ahead = into;
+        else slot.free.push(into);
+        // Records further on than asked for come behind a transaction's marker, which is fine.
+        if (into.records.length === 0 && slot.wake !== null) this.#fetchAhead(slot);
+      } else if (error === fetchErrors.offsetOutOfRange) {
+        slot.free.push(into);
+        slot.isDoubtful = true;
+      } else {
+        this.#disconnect(slot);
+        slot.failure = fetchFailure(error, this.#options);
+      }
+      if (slot.ahead !== null || slot.isDoubtful || slot.failure !== null) slot.wake?.();
+    }, (error) => {
+      if (epoch !== slot.epoch) return;
+      slot.isFetching = false;
+      this.#disconnect(slot);
+      slot.failure = kafkaFailure(error, "read", this.#options);
+      slot.wake?.();
+    });
+  }
+
+  async #fetch(session: Session, slot: Slot, offset: number, into: Fetched): Promise<number> {
+    const { epoch } = slot;
+    if (slot.connection === null) {
+      const connection = await this.#connectToLeader(session, slot.partition);
+      if (epoch !== slot.epoch) connection.close();
+      else slot.connection = connection;
+    }
+    if (slot.connection === null) throw new Error("the partition was given up");
+    return await slot.connection.fetch(offset, { waitMs: FETCH_WAIT_MS, bytesMax: FETCH_BYTES_MAX }, into);
+  }
+
+  async #connectToLeader(session: Session, partition: number): Promise<KafkaFetch> {
+    const { topic, clientId } = this.#options;
+    const asked = Promise.all([
+      session.admin.fetchTopicMetadata({ topics: [topic] }),
+      session.admin.describeCluster(),
+    ]);
+    const [{ topics }, { brokers }] = await within(this.#clock, LOOK_MS_MAX, `find ${topic}'s leader`, asked);
+    const found = topics[0]?.partitions.find(({ partitionId }) => partitionId === partition);
+    const leader = brokers.find(({ nodeId }) => nodeId === found?.leader);
+    if (leader === undefined) throw new Error(`partition ${partition} has no leader`);
+    return await KafkaFetch.connect(
+      { hostname: leader.host, port: leader.port, topic, partition, clientId },
+      this.#clock,
+    );
+  }
+
+  #disconnect(slot: Slot): void {
+    slot.connection?.close();
+    slot.connection = null;
+  }
+
+  /** Lets go of what was fetched and of the fetch under way. */
   #drop(slot: Slot): void {
-    slot.records = [];
-    slot.bytes = 0;
-    slot.fetchNext = -1;
+    slot.epoch++;
+    this.#disconnect(slot);
+    slot.current = slot.ahead = slot.failure = null;
+    slot.isFetching = slot.isDoubtful = false;
+    slot.next = slot.fetchNext = -1;
   }
 
   /** Until records come, something happens to the partition, the time is up, or an abort. */
@@ -296,39 +389,6 @@ export class KafkaReader implements LogReader {
 
   #wakeAll(): void {
     for (const slot of this.#slots.values()) slot.wake?.();
-  }
-
-  #pause(slot: Slot): void {
-    slot.isPaused = true;
-    this.#session?.consumer.pause([{ topic: this.#options.topic, partitions: [slot.partition] }]);
-  }
-
-  #resume(slot: Slot): void {
-    slot.isPaused = false;
-    this.#session?.consumer.resume([{ topic: this.#options.topic, partitions: [slot.partition] }]);
-  }
-
-  /** kafkajs has fetched a batch. */
-  #onBatch({ batch, isStale }: EachBatchPayload): void {
-    const slot = this.#slots.get(batch.partition);
-    if (slot === undefined || slot.fetchNext < 0 || isStale()) return;
-    const { fetchedOffset } = batch as unknown as { readonly fetchedOffset: string };
-    if (Number(fetchedOffset) < slot.fetchNext) {
-      this.#drop(slot);
-      slot.next = -1;
-      slot.wake?.();
-      return;
-    }
-    // Further on: a transaction's marker was skipped, which is fine, or records have expired.
-    if (Number(fetchedOffset) > slot.fetchNext) slot.isDoubtful = true;
-    slot.fetchNext = Number(batch.lastOffset()) + 1;
-    for (const message of batch.messages) {
-      const record = recordOf(batch.partition, message);
-      slot.records.push(record);
-      slot.bytes += sizeOf(record);
-    }
-    if (slot.bytes >= BUFFER_BYTES_MAX) this.#pause(slot);
-    if (slot.records.length > 0) slot.wake?.();
   }
 
   async #commitHints(): Promise<void> {
@@ -384,8 +444,7 @@ export class KafkaReader implements LogReader {
       sessionTimeout: sessionMs,
       heartbeatInterval: Math.min(500, Math.floor(sessionMs / 5)),
       rebalanceTimeout: REBALANCE_MS,
-      maxWaitTimeInMs: FETCH_WAIT_MS,
-      maxBytesPerPartition: FETCH_BYTES_MAX,
+      maxWaitTimeInMs: PAUSED_WAIT_MS,
       metadataMaxAge: METADATA_MS,
       allowAutoTopicCreation: false,
       retry: { ...kafkaRetry, restartOnFailure: () => Promise.resolve(false) },
@@ -399,8 +458,7 @@ export class KafkaReader implements LogReader {
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
     const session: Session = { client, admin, consumer, ended };
-    const eachBatch = (payload: EachBatchPayload) => Promise.resolve(this.#onBatch(payload));
-    const running = consumer.run({ autoCommit: false, partitionsConsumedConcurrently: 4, eachBatch });
+    const running = consumer.run({ autoCommit: false, eachBatch: () => Promise.resolve() });
     running.catch(end);
     const parts = { client, admin, clock: this.#clock, trace: this.#trace, signal: this.#end.signal };
     dismissFormer(parts, { groupId, clientId }, former).catch((error) => {
@@ -432,12 +490,17 @@ export class KafkaReader implements LogReader {
       for (const partition of partitions) {
         this.#slots.set(partition, {
           partition,
-          records: [],
-          bytes: 0,
           next: -1,
+          current: null,
+          taken: 0,
+          ahead: null,
+          free: [],
           fetchNext: -1,
+          isFetching: false,
+          epoch: 0,
+          connection: null,
+          failure: null,
           isDoubtful: false,
-          isPaused: true,
           lookedMs: this.#clock.monotonicMs(),
           wake: null,
         });
@@ -460,6 +523,7 @@ export class KafkaReader implements LogReader {
       for (const partition of told) {
         const slot = this.#slots.get(partition);
         this.#slots.delete(partition);
+        if (slot !== undefined) this.#drop(slot);
         slot?.wake?.();
       }
       await revoked;
@@ -483,10 +547,7 @@ export class KafkaReader implements LogReader {
     const wasUp = this.#session !== null;
     this.#failure = failure;
     this.#session = null;
-    for (const slot of this.#slots.values()) {
-      this.#drop(slot);
-      slot.next = -1;
-    }
+    for (const slot of this.#slots.values()) this.#drop(slot);
     this.#wakeAll();
     if (failure instanceof LogRefused) {
       this.#firstAssignment.reject(failure);
@@ -522,26 +583,16 @@ function outcomeAt(
   return null;
 }
 
-const decoder = new TextDecoder();
-
-function recordOf(partition: number, message: KafkaMessage): LogRecord {
-  const { key, value } = message;
-  const headers: Record<string, string> = {};
-  for (const [name, content] of Object.entries(message.headers ?? {})) {
-    const last = Array.isArray(content) ? content.at(-1) : content;
-    if (last !== undefined && last !== null) {
-      headers[name] = typeof last === "string" ? last : decoder.decode(last);
-    }
+/** Kafka's error codes that waiting doesn't mend are those of `kafkaFailure`; a fetch can meet one. */
+function fetchFailure(error: number, place: TopicNeeds | KafkaReaderOptions): Error {
+  if (error === fetchErrors.topicAuthorizationFailed) {
+    return new LogRefused(`can't read ${nameOf(place)}: allow this client to describe and read the topic`);
   }
-  return {
-    partition,
-    offset: Number(message.offset),
-    appendMs: Number(message.timestamp),
-    key: key === null ? null : decoder.decode(key),
-    value: value === null ? null : new Uint8Array(value.buffer, value.byteOffset, value.byteLength),
-    headers,
-  };
+  return new LogUnavailable(`can't read ${nameOf(place)}: Kafka's error ${error}`, RETRY_AFTER_MS);
 }
 
-/** Bytes that a fetched record takes, about. */
-const sizeOf = ({ key, value }: LogRecord) => 200 + (key?.length ?? 0) + (value?.length ?? 0);
+/** A record that outlives its block. */
+function kept(records: FetchedRecords, index: number): LogRecord {
+  const record = records.record(index);
+  return { ...record, value: record.value === null ? null : record.value.slice() };
+}
