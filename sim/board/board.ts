@@ -106,6 +106,11 @@ export class Board {
     return this.on ? this.#durable.pinModes.get(pin) ?? idle : idle;
   }
 
+  /** What has stopped the running program although it should run for ever; null while nothing has. */
+  get failure(): Error | null {
+    return this.#program?.failure ?? null;
+  }
+
   /** Throws what has stopped the firmware, if anything: a hang, or an exception that reached the top. */
   check(): void {
     const failure = this.#failure ?? this.#program?.failure ?? null;

@@ -239,8 +239,8 @@ export class MicroPythonProgram implements Program {
       this.#suspended = Promise.reject(new PowerLost("power cut as Python was about to wait"));
       return;
     }
-    this.#clockPolls = this.#calls = 0;
-    if (socket !== PACING) this.#callsAtInstant = this.#printedAtInstant = 0;
+    this.#calls = 0;
+    if (socket !== PACING) this.#clockPolls = this.#callsAtInstant = this.#printedAtInstant = 0;
     const fromMs = host.clock.ticksMs();
     this.#suspended = new Promise((resolve, reject) => {
       let timer: Planned | null = null;
@@ -423,9 +423,14 @@ export class MicroPythonProgram implements Program {
     this.collectionCount++;
   }
 
-  #ticksMs(): number {
+  #ticksMs(): number | Promise<number> {
     this.#count();
-    if (++this.#clockPolls > FREE_CLOCK_POLLS) this.#aheadMs++;
+    if (++this.#clockPolls > FREE_CLOCK_POLLS) {
+      if (this.#options.standsStill === true) {
+        return this.#pause(1).then(() => this.#host?.clock.ticksMs() ?? 0);
+      }
+      this.#aheadMs++;
+    }
     return (this.#host?.clock.ticksMs() ?? 0) + this.#aheadMs;
   }
 

@@ -23,8 +23,8 @@ export type WasmFunction = (...args: any[]) => any;
 export interface RealmOptions {
   /** Unix time in milliseconds: time stamps of files. */
   readonly nowMs: () => number;
-  /** Milliseconds since boot; `time.ticks_ms` takes them modulo 2^30. */
-  readonly ticksMs: () => number;
+  /** Milliseconds since boot; `time.ticks_ms` takes them modulo 2^30. A promise suspends Python, with `standsStill`. */
+  readonly ticksMs: () => number | Promise<number>;
   readonly random: Random;
   /**
    * Standard output and error, in chunks as they are written. With {@link RealmOptions.standsStill}, a promise suspends
@@ -174,6 +174,7 @@ function instantiate(imports: WasmImports, options: RealmOptions, realm: () => R
     });
   }
   if (standsStill) {
+    env.mp_js_ticks_ms = new Suspending(env.mp_js_ticks_ms as WasmFunction);
     wasi.fd_write = new Suspending(wasi.fd_write as WasmFunction);
     wasi.fd_read = new Suspending(readInput(wasi.fd_read as WasmFunction, options.input, realm));
   }

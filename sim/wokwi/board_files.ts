@@ -1,4 +1,5 @@
 /** From what a client has uploaded to what lies in the board's flash: the ways in which Wokwi users deliver MicroPython. */
+import { Flash } from "../board/mod.ts";
 import type { FlashSection } from "./commands.ts";
 import { type ImagePart, readFlashImage } from "./flash_image.ts";
 import { isRefusal, listOf, type Refusal, refusal } from "./refusal.ts";
@@ -16,11 +17,43 @@ export type BoardFiles = ReadonlyMap<string, Uint8Array>;
 /** A sentence for whoever uploads what can't run here. */
 const runnable = "upload main.py, a MicroPython flash image, or MicroPython's own .bin";
 
+/** Folders of the interpreter's own, in which a board can't have files. */
+const reserved = ["dev", "proc", "tmp", "home", ".sim"];
+
+/** Whether a board's file system can hold these files; null, or why not. */
+function problemOf(files: BoardFiles): Refusal | null {
+  const flash = new Flash();
+  for (const [path, content] of files) {
+    const [first = "", ...rest] = path.slice(1).split("/");
+    if (first === "" || reserved.includes(first)) return refusal(400, `a board can't have a file ${path}`);
+    let folder = `/${first}`;
+    for (const name of rest) {
+      if (files.has(folder)) return refusal(400, `${folder} is a file, so ${path} can't lie in it`);
+      folder += `/${name}`;
+    }
+    flash.put(path, content);
+  }
+  if (flash.usedBytes() <= flash.capacityBytes) return null;
+  return refusal(
+    413,
+    `the files take ${flash.usedBytes()} bytes of flash; a board's file system has ${flash.capacityBytes}`,
+  );
+}
+
 /**
  * The files of a board that starts as `delivery` says. `beside` are the project's own modules: they lie beside a
  * `main.py`, and an upload of the same name wins.
  */
 export function boardFiles(
+  uploads: Uploads,
+  delivery: Delivery,
+  beside: ReadonlyMap<string, Uint8Array>,
+): BoardFiles | Refusal {
+  const files = filesOf(uploads, delivery, beside);
+  return isRefusal(files) ? files : problemOf(files) ?? files;
+}
+
+function filesOf(
   uploads: Uploads,
   delivery: Delivery,
   beside: ReadonlyMap<string, Uint8Array>,
@@ -47,7 +80,7 @@ export function boardFiles(
   const name = listOf(sections.map(({ file }) => file));
   if (parts.every(({ bytes }) => bytes.length === 0)) return refusal(400, `${name} is empty; ${runnable}`);
   const inImage = readFlashImage(parts, name);
-  return isRefusal(inImage) ? inImage : new Map([...inImage, ...others]);
+  return isRefusal(inImage) ? inImage : new Map([...rooted(inImage), ...others]);
 }
 
 /** What was uploaded besides the firmware, the diagram and custom chips lies in the board's file system. */

@@ -1,6 +1,6 @@
 /** The command line of `deno task wokwi serve`. Pure; every problem is reported. */
 import { parseArgs } from "node:util";
-import type { Pace } from "./session.ts";
+import type { Pace } from "./pacer.ts";
 
 export interface ServeOptions {
   readonly hostname: string;

@@ -4,24 +4,20 @@
  *
  * Frames are handled one at a time in order of arrival, between two events of the simulation. A paused simulation takes no
  * time, so the same frames give the same bytes, edges and answers, however long a client thinks.
- *
- * How fast simulated time goes (`pace`): as fast as the processor allows while a client waits for something (a pause point
- * or `pauseAfter`), in real time otherwise. So a scenario is over at once, and a board that just runs costs nothing.
  */
-import { assert } from "../../core/assert.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { MicroPythonRuntime } from "../board/mod.ts";
 import { boardFiles } from "./board_files.ts";
 import { type Command, decodeCommand, type ParamsOf } from "./commands.ts";
 import { Controls } from "./controls.ts";
-import { gpioNumbers } from "./esp32_pins.ts";
 import { decodeCommandFrame, type EventFrame, type ServerFrame } from "./frames.ts";
+import { type Pace, Pacer } from "./pacer.ts";
 import { PausePoints } from "./pause_points.ts";
-import type { Edge } from "./pin_monitor.ts";
-import { isRefusal, type Refusal, refusal } from "./refusal.ts";
+import { PinDesk } from "./pin_desk.ts";
+import { isRefusal, listOf, type Refusal, refusal } from "./refusal.ts";
+import { SerialMonitor } from "./serial_monitor.ts";
 import { Simulation } from "./simulation.ts";
 import { Uploads } from "./uploads.ts";
-import { writeVcd } from "./vcd.ts";
 import type { WeatherSample } from "./weather_samples.ts";
 import { defaultDiagram, readWiring, type Wiring } from "./wiring.ts";
 import type { World } from "./world.ts";
@@ -40,29 +36,22 @@ export interface WokwiSessionOptions {
   readonly clock: Clock;
   /** Takes each frame for the client. */
   readonly onSend: (frame: ServerFrame) => void;
-  /** `auto` as above; `real`: always in real time; `max`: never. */
+  /** How fast simulated time goes (default auto). A client waits while there is a pause point, or after `pauseAfter`. */
   readonly pace?: Pace;
   /** Told what can't be simulated, in sentences for whoever runs the server. */
   readonly onWarning?: (sentence: string) => void;
 }
 
-export type Pace = "auto" | "real" | "max";
-
 /** What `hello` says. */
 export const appName = "Isotherm's Wokwi simulator";
 export const appVersion = "1.0.0";
 
-/** Output that nobody has listened to yet: the newest is kept for whoever listens late. */
-const UNHEARD_BYTES_MAX = 64 * 1024;
 /** Frames that wait to be handled; a client that sends more without waiting for a reply is cut off. */
 const FRAMES_WAITING_MAX = 10_000;
-/** At full speed, the rest of the process gets a turn so often. */
-const TURN_MS = 10;
-/** The longest sleep while real time passes. */
-const SLEEP_MS_MAX = 1_000;
+/** The same in characters: two of the largest uploads. */
+const WAITING_LENGTH_MAX = 192 * 1024 * 1024;
 /** A board that waits for the network alone is looked after so often. */
 const OUTSIDE_MS = 50;
-const NANOS_PER_MS = 1e6;
 
 type Answer = Readonly<Record<string, unknown>>;
 
@@ -70,7 +59,9 @@ export class WokwiSession {
   readonly #options: WokwiSessionOptions;
   readonly #uploads = new Uploads();
   readonly #points = new PausePoints();
-  readonly #watched = new Map<number, Map<string, { readonly part: string; readonly pin: string }>>();
+  readonly #pins = new PinDesk((payload) => this.#event("pin:change", payload));
+  readonly #serial = new SerialMonitor((bytes) => this.#event("serial-monitor:data", { bytes }));
+  readonly #pacer: Pacer;
   readonly #presets: ParamsOf<"control:set">[] = [];
   readonly #inbox: unknown[] = [];
   readonly #done: Promise<void>;
@@ -81,18 +72,16 @@ export class WokwiSession {
   #isRunning = false;
   #isClosed = false;
   #pauseAtNanos: number | null = null;
-  #isListening = false;
-  #unheard: number[] = [];
+  /** Characters of the frames that wait. */
+  #waitingLength = 0;
+  #toldFailure: string | null = null;
   #wake: () => void = () => {};
   /** What a command makes happen once its reply is sent: clients expect the reply before the event. */
   #afterReply: (() => void) | null = null;
-  #turnAtMs: number;
-  /** Real and simulated time at one moment since which they pass alike. */
-  #anchor: { readonly wallMs: number; readonly nanos: number } | null = null;
 
   constructor(options: WokwiSessionOptions) {
     this.#options = options;
-    this.#turnAtMs = options.clock.monotonicMs();
+    this.#pacer = new Pacer(options.clock, options.pace ?? "auto");
     this.#done = this.#work();
   }
 
@@ -104,14 +93,11 @@ export class WokwiSession {
   /** A frame from the client: JSON text, or what it stands for. */
   receive(frame: unknown): void {
     if (this.#isClosed) return;
-    if (this.#inbox.length >= FRAMES_WAITING_MAX) {
-      this.#options.onSend({
-        type: "error",
-        message: `more than ${FRAMES_WAITING_MAX} frames wait; wait for replies`,
-      });
-      this.#isClosed = true;
-    }
     this.#inbox.push(frame);
+    this.#waitingLength += lengthOf(frame);
+    if (this.#inbox.length > FRAMES_WAITING_MAX || this.#waitingLength > WAITING_LENGTH_MAX) {
+      this.#fail("too many frames wait; a client has to wait for replies now and then");
+    }
     this.#wake();
   }
 
@@ -124,12 +110,20 @@ export class WokwiSession {
 
   async #work(): Promise<void> {
     while (!this.#isClosed) {
-      if (this.#inbox.length > 0) await this.#handle(this.#inbox.shift());
-      else if (this.#isRunning && this.#simulation !== null) await this.#run(this.#simulation);
+      const frame = this.#inbox.shift();
+      this.#waitingLength -= lengthOf(frame);
+      if (frame !== undefined) await this.#handle(frame);
+      else if (this.#isRunning && this.#simulation !== null) await this.#runSafely(this.#simulation);
       else await this.#woken();
     }
     this.#inbox.length = 0;
     await this.#simulation?.end();
+  }
+
+  /** The last word of a conversation. */
+  #fail(message: string): void {
+    if (!this.#isClosed) this.#options.onSend({ type: "error", message });
+    this.#isClosed = true;
   }
 
   /** Resolves when a frame has come, or the session is closed; or after `ms`. */
@@ -148,46 +142,40 @@ export class WokwiSession {
 
   // Time
 
+  /** A fault of ours ends this conversation, and nothing else. */
+  async #runSafely(simulation: Simulation): Promise<void> {
+    try {
+      await this.#run(simulation);
+    } catch (error) {
+      this.#fail(`the simulation failed here: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
   async #run(simulation: Simulation): Promise<void> {
     if (this.#stopIfDue(simulation)) return;
     const limitNanos = Math.min(this.#points.nextNanos() ?? Infinity, this.#pauseAtNanos ?? Infinity);
-    if (!this.#isFast(limitNanos) && !(await this.#keepPace(simulation, limitNanos))) return;
-    const outcome = await simulation.advance(limitNanos);
-    if (this.#isClosed || this.#stopIfDue(simulation)) return;
-    if (outcome === "nothing") return await this.#woken(simulation.hasOutside ? OUTSIDE_MS : undefined);
-    await this.#yield();
-  }
-
-  #isFast(limitNanos: number): boolean {
-    const { pace = "auto" } = this.#options;
-    const isFast = pace === "max" || (pace === "auto" && (this.#points.size > 0 || limitNanos < Infinity));
-    if (isFast) this.#anchor = null;
-    return isFast;
-  }
-
-  /** Lets real time pass until the next event is due; false if it isn't due yet. */
-  async #keepPace(simulation: Simulation, limitNanos: number): Promise<boolean> {
     const nextNanos = Math.min(simulation.nextNanos ?? Infinity, limitNanos);
-    const waitMs = (nextNanos - this.#realNanos(simulation)) / NANOS_PER_MS;
-    if (waitMs <= 0) return true;
-    await this.#woken(Math.min(waitMs, SLEEP_MS_MAX));
-    simulation.moveTo(Math.min(nextNanos, this.#realNanos(simulation)));
-    return false;
+    const isAwaited = this.#points.size > 0 || this.#pauseAtNanos !== null;
+    const waitMs = this.#pacer.waitMs(simulation.nanos, nextNanos, isAwaited);
+    if (waitMs > 0) {
+      await this.#woken(waitMs);
+      return simulation.moveTo(Math.min(nextNanos, this.#pacer.realNanos(simulation.nanos)));
+    }
+    const outcome = await simulation.advance(limitNanos);
+    if (this.#isClosed) return;
+    this.#tellFailure(simulation);
+    if (this.#stopIfDue(simulation)) return;
+    if (outcome === "nothing") return await this.#woken(simulation.hasOutside ? OUTSIDE_MS : undefined);
+    await this.#pacer.yield();
   }
 
-  /** Simulated time by the clock on the wall. */
-  #realNanos(simulation: Simulation): number {
-    const wallMs = this.#options.clock.monotonicMs();
-    this.#anchor ??= { wallMs, nanos: simulation.nanos };
-    return this.#anchor.nanos + Math.round((wallMs - this.#anchor.wallMs) * NANOS_PER_MS);
-  }
-
-  /** A client's frames, and other clients, get their turn. */
-  async #yield(): Promise<void> {
-    const { clock } = this.#options;
-    if (clock.monotonicMs() - this.#turnAtMs < TURN_MS) return;
-    await clock.sleep(0);
-    this.#turnAtMs = clock.monotonicMs();
+  /** What a board can't print any more: Wokwi's command line shows what chips log. */
+  #tellFailure({ failure }: Simulation): void {
+    if (failure !== null && failure !== this.#toldFailure) {
+      const message = `the program has stopped: ${failure}`;
+      this.#event("chips:log", { chip: this.#wiring?.board.id ?? "", message });
+    }
+    this.#toldFailure = failure;
   }
 
   #stopIfDue(simulation: Simulation): boolean {
@@ -204,7 +192,7 @@ export class WokwiSession {
   #stop(payload: Answer): void {
     this.#isRunning = false;
     this.#pauseAtNanos = null;
-    this.#anchor = null;
+    this.#pacer.stop();
     this.#event("sim:pause", payload);
   }
 
@@ -251,7 +239,8 @@ export class WokwiSession {
       case "sim:status":
         return { running: this.#isRunning, nanos: this.#nanos };
       case "serial-monitor:listen":
-        return this.#listen();
+        this.#afterReply = this.#serial.listen();
+        return {};
       case "serial-monitor:write":
         this.#simulation?.write(params.bytes);
         return {};
@@ -263,11 +252,11 @@ export class WokwiSession {
       case "control:set":
         return this.#control(params);
       case "pin:read":
-        return this.#readPin(params);
+        return this.#withWiring((wiring) => this.#pins.read(wiring, this.#simulation, params));
       case "pin:listen":
-        return this.#listenPin(params);
+        return this.#withWiring((wiring) => this.#pins.listen(wiring, params));
       case "gpio:list":
-        return this.#listPins();
+        return this.#withWiring((wiring) => this.#pins.list(wiring));
       case "framebuffer:read":
         return this.#withoutPart(params.id, "no part of this simulator has a display");
       case "touch:event":
@@ -297,8 +286,10 @@ export class WokwiSession {
     await before?.end();
     for (const warning of wiring.warnings) onWarning?.(warning);
     this.#points.restart(before?.nanos ?? 0);
-    this.#pauseAtNanos = this.#anchor = null;
-    this.#unheard = [];
+    this.#pauseAtNanos = null;
+    this.#pacer.stop();
+    this.#serial.forget();
+    this.#toldFailure = null;
     this.#start = params;
     this.#wiring = wiring;
     this.#controls = controls;
@@ -310,9 +301,9 @@ export class WokwiSession {
       points: this.#points,
       runtime: loaded,
       seed,
-      onSerial: (bytes) => this.#heard(bytes),
-      isWatched: (gpio) => this.#watched.has(gpio),
-      onEdge: (edge) => this.#edge(edge),
+      onSerial: (bytes) => this.#serial.print(bytes),
+      isWatched: (gpio) => this.#pins.isWatched(gpio),
+      onEdge: (edge) => this.#pins.edge(this.#simulation, edge),
     });
     this.#isRunning = params.pause !== true;
     return {};
@@ -345,35 +336,21 @@ export class WokwiSession {
         if (part === null || pin === null || value === null) {
           return refusal(400, 'pause-point:add: pin needs "part", "pin" and "value"');
         }
-        const gpio = this.#gpio(part, pin);
+        const gpio = this.#withWiring((wiring) => this.#pins.gpio(wiring, part, pin));
         return isRefusal(gpio) ? gpio : this.#points.add(id, { type: "pin", gpio, level: value }) ?? {};
       }
     }
   }
 
-  // Serial port
-
-  #listen(): Answer {
-    this.#isListening = true;
-    const unheard = this.#unheard;
-    this.#unheard = [];
-    if (unheard.length > 0) this.#afterReply = () => this.#heard(unheard);
-    return {};
-  }
-
-  #heard(bytes: readonly number[]): void {
-    if (this.#isListening) return this.#event("serial-monitor:data", { bytes });
-    this.#unheard = [...this.#unheard, ...bytes].slice(-UNHEARD_BYTES_MAX);
-  }
-
-  // Parts and pins
+  // Parts and files
 
   #readDiagram(): Wiring | Refusal {
     return readWiring(this.#uploads.text("diagram.json") ?? defaultDiagram);
   }
 
-  #currentWiring(): Wiring | Refusal {
-    return this.#wiring ?? this.#readDiagram();
+  #withWiring<T>(ask: (wiring: Wiring) => T | Refusal): T | Refusal {
+    const wiring = this.#wiring ?? this.#readDiagram();
+    return isRefusal(wiring) ? wiring : ask(wiring);
   }
 
   #control({ part, control, value }: ParamsOf<"control:set">): Answer | Refusal {
@@ -386,92 +363,20 @@ export class WokwiSession {
     return {};
   }
 
-  #gpio(part: string, pin: string): number | Refusal {
-    const found = this.#pin(part, pin);
-    if (isRefusal(found)) return found;
-    return found.kind === "gpio"
-      ? found.gpio
-      : refusal(400, `${part}:${pin} is a supply, which never changes`);
-  }
-
-  #pin(part: string, pin: string) {
-    const wiring = this.#currentWiring();
-    if (isRefusal(wiring)) return wiring;
-    if (!wiring.parts.has(part)) {
-      return refusal(404, `there is no part ${part}; there are ${[...wiring.parts.keys()].join(", ")}`);
-    }
-    return wiring.pin(part, pin) ??
-      refusal(404, `${part}:${pin} is no pin of the board, and wired to none`);
-  }
-
-  #readPin({ part, pin }: ParamsOf<"pin:read">): Answer | Refusal {
-    const found = this.#pin(part, pin);
-    if (isRefusal(found)) return found;
-    if (found.kind === "supply") {
-      const value = found.volts > 0 ? 1 : 0;
-      return { pin, value, voltage: found.volts, direction: "out", pullUp: false, pullDown: false };
-    }
-    const level = this.#simulation?.level(found.gpio) ?? 0;
-    return { pin, value: level, voltage: level * 3.3, ...this.#modeOf(found.gpio) };
-  }
-
-  #modeOf(gpio: number): Answer {
-    const mode = this.#simulation?.pinMode(gpio);
-    const direction = mode === undefined || mode.direction === "in" ? "in" : "out";
-    return { direction, pullUp: mode?.pullUp ?? false, pullDown: mode?.pullDown ?? false };
-  }
-
-  #listenPin({ part, pin, listen }: ParamsOf<"pin:listen">): Answer | Refusal {
-    const gpio = this.#gpio(part, pin);
-    if (isRefusal(gpio)) return gpio;
-    const listeners = this.#watched.get(gpio) ?? new Map();
-    if (listen === false) listeners.delete(`${part}:${pin}`);
-    else listeners.set(`${part}:${pin}`, { part, pin });
-    if (listeners.size > 0) this.#watched.set(gpio, listeners);
-    else this.#watched.delete(gpio);
-    return {};
-  }
-
-  #edge({ gpio, level }: Edge): void {
-    for (const { part, pin } of this.#watched.get(gpio)?.values() ?? []) {
-      this.#event("pin:change", { part, pin, value: level, ...this.#modeOf(gpio) });
-    }
-  }
-
-  #listPins(): Answer | Refusal {
-    const wiring = this.#currentWiring();
-    if (isRefusal(wiring)) return wiring;
-    return { pins: gpioNumbers.map((gpio) => `${wiring.board.id}:GPIO${gpio}`) };
-  }
-
   #withoutPart(part: string, why: string | null): Answer | Refusal {
-    const wiring = this.#currentWiring();
-    if (isRefusal(wiring)) return wiring;
-    if (!wiring.parts.has(part)) return refusal(404, `there is no part ${part}`);
-    return why === null ? {} : refusal(501, why);
+    return this.#withWiring((wiring) => {
+      if (!wiring.parts.has(part)) {
+        return refusal(404, `there is no part ${part}; there are ${listOf(wiring.parts.keys())}`);
+      }
+      return why === null ? {} : refusal(501, why);
+    });
   }
 
-  #readVcd(): Answer | Refusal {
+  #readVcd(): Answer {
     const simulation = this.#simulation;
     const wiring = this.#wiring;
     if (simulation === null || wiring === null) return { vcd: "", channelCount: 0, sampleCount: 0 };
-    const gpios = [...new Set([...simulation.pins.samples.gpios, wiring.sensor?.gpio ?? -1])]
-      .filter((gpio) => gpio >= 0).sort((a, b) => a - b);
-    const named = wiring.channels ?? gpios.map((gpio) => ({
-      gpio,
-      name: gpio === wiring.sensor?.gpio ? `${wiring.sensor.id}_SDA` : `GPIO${gpio}`,
-    }));
-    const channels = named.map((channel) => ({
-      ...channel,
-      initial: channel.gpio === wiring.sensor?.gpio ? 1 as const : 0 as const,
-    }));
-    const { text, channelCount, sampleCount } = writeVcd(
-      wiring.board.id,
-      channels,
-      simulation.pins.samples,
-      { endNanos: simulation.nanos, comment: "simulated ESP32, offline" },
-    );
-    return { vcd: text, channelCount, sampleCount };
+    return this.#pins.vcd(wiring, simulation);
   }
 
   #download({ name }: ParamsOf<"file:download">): Answer | Refusal {
@@ -483,26 +388,19 @@ export class WokwiSession {
   }
 
   get #nanos(): number {
-    const simulation = this.#simulation;
-    if (simulation === null) return 0;
-    return simulation.nanos;
+    return this.#simulation?.nanos ?? 0;
   }
 
   #event(event: EventFrame["event"], payload: Answer): void {
-    assert(!this.#isClosed || event !== "sim:pause", "a closed session has nothing to say");
     if (this.#isClosed) return;
-    this.#options.onSend({
-      type: "event",
-      event,
-      payload,
-      nanos: this.#nanos,
-      paused: event === "sim:pause",
-    });
+    this.#options.onSend({ type: "event", event, payload, nanos: this.#nanos, paused: !this.#isRunning });
   }
 }
 
 const nothingStarted = (command: string) =>
   refusal(409, `${command}: nothing was started; send sim:start first`);
+
+const lengthOf = (frame: unknown) => typeof frame === "string" ? frame.length : 0;
 
 const base64 = (bytes: Uint8Array) => {
   let text = "";

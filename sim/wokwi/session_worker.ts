@@ -5,7 +5,8 @@
 import { machineClock } from "../../platform/clock.ts";
 import { loadMicroPythonRuntime } from "../board/mod.ts";
 import { realWorld } from "./real_world.ts";
-import { type Pace, WokwiSession } from "./session.ts";
+import type { Pace } from "./pacer.ts";
+import { WokwiSession } from "./session.ts";
 import type { WeatherSample } from "./weather_samples.ts";
 
 /** What a session needs; it crosses over as a structured clone. */

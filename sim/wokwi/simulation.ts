@@ -101,6 +101,15 @@ export class Simulation {
     return this.#nanos;
   }
 
+  /**
+   * What ended the program from below: a fault of the interpreter, or polling for ever. A main program that comes to an end
+   * is none, after which the prompt follows.
+   */
+  get failure(): string | null {
+    const { failure } = this.#board;
+    return failure === null || failure.name === "FirmwareEnded" ? null : String(failure);
+  }
+
   /** Something may come from outside although no event is planned. */
   get hasOutside(): boolean {
     return this.#options.world.settle !== undefined;
