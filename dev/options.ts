@@ -1,5 +1,5 @@
 /** The command line of `deno task dev`. */
-import { parseArgs } from "node:util";
+import { type ParsedCommand, readCommandLine } from "../core/command_line.ts";
 import { logSettings, shownAddress } from "../platform/log_address.ts";
 
 export interface DevOptions {
@@ -19,10 +19,7 @@ export interface DevOptions {
   readonly log: string | null;
 }
 
-export type ParsedOptions =
-  | { readonly kind: "options"; readonly options: DevOptions }
-  | { readonly kind: "help" }
-  | { readonly kind: "problems"; readonly problems: readonly string[] };
+export type ParsedOptions = ParsedCommand<DevOptions>;
 
 export const defaults = { data: "data", port: 8086 } as const;
 
@@ -51,29 +48,13 @@ A time is a number and s, m, h or d. Ctrl-C stops; the next start goes on where 
 
 /** Reads the arguments and reports every problem at once. */
 export function parseDevOptions(args: readonly string[]): ParsedOptions {
-  const text = { type: "string" } as const;
-  const flag = { type: "boolean" } as const;
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args: [...args],
-      options: {
-        "devices": text,
-        "history": text,
-        "data": text,
-        "port": text,
-        "lan": flag,
-        "no-board": flag,
-        "for": text,
-        "log": text,
-        "help": { ...flag, short: "h" },
-      },
-    }));
-  } catch (error) {
-    return { kind: "problems", problems: [(error as Error).message] };
-  }
-  if (values.help === true) return { kind: "help" };
-  const problems: string[] = [];
+  const line = readCommandLine(args, {
+    texts: ["devices", "history", "data", "port", "for", "log"],
+    flags: ["lan", "no-board"],
+  });
+  if (line === null) return { kind: "help" };
+  const { texts: values, flags, words, problems } = line;
+  if (words.length > 0) problems.push(`${JSON.stringify(words[0])} is no option: all begin with --`);
   const integer = <T extends number | null>(
     name: "devices" | "port",
     fallback: T,
@@ -95,7 +76,7 @@ export function parseDevOptions(args: readonly string[]): ParsedOptions {
     );
     return null;
   };
-  const noBoard = values["no-board"] === true;
+  const noBoard = flags.has("no-board");
   if (noBoard && values.devices !== undefined) problems.push("--no-board and --devices exclude each other");
   const log = values.log ?? null;
   if (log !== null && "problem" in logSettings.log.parse(log)) {
@@ -109,7 +90,7 @@ export function parseDevOptions(args: readonly string[]): ParsedOptions {
     historyMs: time("history", historyMsMax),
     data: values.data ?? defaults.data,
     port: integer("port", defaults.port, 65_535),
-    lan: values.lan === true,
+    lan: flags.has("lan"),
     forMs: time("for", forMsMax),
     log,
   };

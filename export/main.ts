@@ -2,7 +2,7 @@
 import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
 import { machineClock } from "../platform/clock.ts";
 import { exportParquet, type ExportProgress } from "../platform/duckdb_export.ts";
-import { type CommandLine, exportHelp, parseExportOptions } from "./options.ts";
+import { exportHelp, type ExportOptions, parseExportOptions } from "./options.ts";
 import { progressText } from "./progress.ts";
 
 async function main(args: readonly string[]): Promise<number> {
@@ -20,7 +20,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-async function run(options: CommandLine): Promise<number> {
+async function run(options: ExportOptions): Promise<number> {
   const stop = new AbortController();
   const onInterrupt = () => stop.abort();
   Deno.addSignalListener("SIGINT", onInterrupt);

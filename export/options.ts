@@ -1,9 +1,9 @@
 /** The command line of `deno task export`. */
-import { parseArgs } from "node:util";
+import { type ParsedCommand, readCommandLine } from "../core/command_line.ts";
 
 export type View = "windows" | "readings";
 
-export interface CommandLine {
+export interface ExportOptions {
   readonly target: string;
   readonly data: string;
   readonly views: readonly View[];
@@ -11,10 +11,7 @@ export interface CommandLine {
   readonly toDay: string | null;
 }
 
-export type ParsedOptions =
-  | { readonly kind: "options"; readonly options: CommandLine }
-  | { readonly kind: "help" }
-  | { readonly kind: "problems"; readonly problems: readonly string[] };
+export type ParsedOptions = ParsedCommand<ExportOptions>;
 
 export const exportHelp =
   `Writes what is published as Parquet, one file a day (UTC), for pandas, Spark, DuckDB, ….
@@ -34,36 +31,26 @@ Exit status: 0 all days are written, 1 it failed or was stopped (whole days stay
 
 /** Reads the arguments and reports every problem at once. */
 export function parseExportOptions(args: readonly string[]): ParsedOptions {
-  const text = { type: "string" } as const;
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: { data: text, only: text, from: text, to: text, help: { type: "boolean", short: "h" } },
-    });
-  } catch (error) {
-    return { kind: "problems", problems: [(error as Error).message] };
-  }
-  const { values, positionals } = parsed;
-  if (values.help === true || args.length === 0) return { kind: "help" };
-  const problems: string[] = [];
-  const [target = ""] = positionals;
-  if (positionals.length !== 1 || target === "") problems.push(`give one folder, not ${positionals.length}`);
-  if (values.data === "") problems.push("--data must name a folder");
-  const views = viewsOf(values.only);
-  if (views === null) problems.push(`--only must be windows or readings, not ${values.only}`);
+  if (args.length === 0) return { kind: "help" };
+  const line = readCommandLine(args, { texts: ["data", "only", "from", "to"] });
+  if (line === null) return { kind: "help" };
+  const { texts, words, problems } = line;
+  const [target = ""] = words;
+  if (words.length !== 1 || target === "") problems.push(`give one folder, not ${words.length}`);
+  if (texts.data === "") problems.push("--data must name a folder");
+  const views = viewsOf(texts.only);
+  if (views === null) problems.push(`--only must be windows or readings, not ${texts.only}`);
   for (const name of ["from", "to"] as const) {
-    const day = values[name];
+    const day = texts[name];
     if (day !== undefined && !isDay(day)) problems.push(`--${name} must be a day as 2026-01-31, not ${day}`);
   }
   if (problems.length > 0 || views === null) return { kind: "problems", problems };
   const options = {
     target,
-    data: values.data ?? "data",
+    data: texts.data ?? "data",
     views,
-    fromDay: values.from ?? null,
-    toDay: values.to ?? null,
+    fromDay: texts.from ?? null,
+    toDay: texts.to ?? null,
   };
   return { kind: "options", options };
 }

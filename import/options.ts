@@ -1,5 +1,5 @@
 /** The command line of `deno task import`. */
-import { parseArgs } from "node:util";
+import { type ParsedCommand, readCommandLine } from "../core/command_line.ts";
 import type { ColumnNames } from "./rows.ts";
 import { type TimestampFormat, zoneProblem } from "./timestamp.ts";
 
@@ -16,10 +16,7 @@ export interface ImportOptions {
   readonly key: string | null;
 }
 
-export type ParsedOptions =
-  | { readonly kind: "options"; readonly options: ImportOptions }
-  | { readonly kind: "help" }
-  | { readonly kind: "problems"; readonly problems: readonly string[] };
+export type ParsedOptions = ParsedCommand<ImportOptions>;
 
 export const importHelp =
   `Sends the readings of a CSV file through ingest. What is stored already isn't counted again.
@@ -43,33 +40,13 @@ const formats: readonly string[] = ["auto", "s", "ms", "iso"] satisfies Timestam
 
 /** Reads the arguments and reports every problem at once. */
 export function parseImportOptions(args: readonly string[]): ParsedOptions {
-  const text = { type: "string" } as const;
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        "url": text,
-        "device": text,
-        "ts": text,
-        "temperature": text,
-        "humidity": text,
-        "ts-format": text,
-        "zone": text,
-        "delimiter": text,
-        "key": text,
-        "help": { type: "boolean", short: "h" },
-      },
-    });
-  } catch (error) {
-    return { kind: "problems", problems: [(error as Error).message] };
-  }
-  const { values, positionals } = parsed;
-  if (values.help === true) return { kind: "help" };
-  const problems: string[] = [];
-  const [file = ""] = positionals;
-  if (positionals.length !== 1) problems.push(`give one file, not ${positionals.length}`);
+  const line = readCommandLine(args, {
+    texts: ["url", "device", "ts", "temperature", "humidity", "ts-format", "zone", "delimiter", "key"],
+  });
+  if (line === null) return { kind: "help" };
+  const { texts: values, words, problems } = line;
+  const [file = ""] = words;
+  if (words.length !== 1) problems.push(`give one file, not ${words.length}`);
   const url = ingestUrl(values.url, problems);
   const need = (name: "device" | "ts") => {
     if (values[name] === undefined) problems.push(`--${name} is missing: name the column`);
