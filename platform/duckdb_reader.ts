@@ -86,6 +86,11 @@ export class Catalogue {
     }
   }
 
+  /** Ends the query that runs, which then rejects; does nothing if none does. */
+  interrupt(): void {
+    this.connection.interrupt();
+  }
+
   /** `COPY … TO` could write into the published folder, the only one that is open to DuckDB. */
   async #refuseAllButReading(sql: string): Promise<void> {
     const statements = await this.connection.extractStatements(sql);

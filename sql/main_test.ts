@@ -11,7 +11,12 @@ interface Answer {
 
 /** The command as the task in deno.json runs it: with its permissions. */
 async function ask(...args: string[]): Promise<Answer> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  return await askWith("", ...args);
+}
+
+/** With `input` from a pipe. */
+async function askWith(input: string, ...args: string[]): Promise<Answer> {
+  const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "--no-prompt",
@@ -21,7 +26,14 @@ async function ask(...args: string[]): Promise<Answer> {
       ...args,
     ],
     env: { NO_COLOR: "1" },
-  }).output();
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
@@ -89,6 +101,13 @@ Deno.test("the command answers from what is published while the store is open, a
     assert.match(two.err, /^there are 2 statements: ask one at a time/);
     assert.equal(outside.code, 1);
     assert.match(outside.err, /^Permission Error: Cannot access file/);
+
+    const questions =
+      "SELECT count(*) AS n FROM windows;\n.format csv\nSELECT device\nFROM devices; SELEC;\nSELECT 1";
+    const piped = await askWith(questions, "--data", directory);
+    assert.equal(piped.out, "┌───┐\n│ n │\n├───┤\n│ 3 │\n└───┘\ndevice\ndesk\n1\n1\n");
+    assert.match(piped.err, /syntax error at or near "SELEC"/);
+    assert.equal(piped.code, 1);
     await publisher.close();
   } finally {
     await store.close();

@@ -12,8 +12,14 @@ Deno.test("one SQL text is enough: the data folder, the table and 1,000 rows are
   });
 });
 
-Deno.test("nothing at all, or --help, asks for help", () => {
-  assert.deepEqual(parseSqlOptions([]), { kind: "help" });
+Deno.test("without SQL there is one question after the other", () => {
+  assert.deepEqual(parseSqlOptions([]), {
+    kind: "options",
+    options: { sql: null, data: "data", format: "table", limit: 1_000 },
+  });
+});
+
+Deno.test("--help asks for help", () => {
   assert.deepEqual(parseSqlOptions(["-h", "FROM windows"]), { kind: "help" });
 });
 
@@ -27,6 +33,7 @@ Deno.test("every problem is told at once", () => {
       "--data must name a folder",
     ],
   });
+  assert.equal(parseSqlOptions([" "]).kind, "problems");
   assert.equal(parseSqlOptions(["--limit", "1e3", "x"]).kind, "problems");
   assert.equal(parseSqlOptions(["--limit", "10000001", "x"]).kind, "problems");
   assert.equal(parseSqlOptions(["--limit", "10000000", "x"]).kind, "options");
