@@ -9,7 +9,7 @@ import type { LogReader, LogRecord } from "../core/ports/log.ts";
 import { noMetrics } from "../core/ports/metrics.ts";
 import { silentTrace } from "../core/ports/trace.ts";
 import { machineClock } from "../platform/clock.ts";
-import { openLogAt, parseKafkaAddress } from "../platform/log_address.ts";
+import { openLogAt, parseKafkaAddress, parseRedisAddress } from "../platform/log_address.ts";
 import { machineRandom } from "../platform/random.ts";
 import { goldenScenarios } from "./golden.ts";
 import { runScenario } from "./pipeline.ts";
@@ -24,9 +24,9 @@ deno task tape record --scenario FILE --to FILE
 deno task tape record --from-log ADDRESS --partitions N [--since TIME] [--until TIME] --to FILE
 deno task tape golden                      records the tapes in sim/tapes again
 deno task tape show FILE                   its head and its rows
-deno task replay TAPE [--through sim|embedded|kafka://host:port/topic] [--batch N] [--workers N]
+deno task replay TAPE [--through sim|embedded|kafka://host:port/topic|redis://host:port/name] [--batch N] [--workers N]
 
-ADDRESS is embedded:DIR or kafka://host:port/topic; a TIME is ISO 8601, of append time.`;
+ADDRESS is embedded:DIR, kafka://host:port/topic or redis://host:port/name; a TIME is ISO 8601, of append time.`;
 
 const text = { type: "string" } as const;
 
@@ -108,8 +108,12 @@ async function recordLog(values: Values): Promise<Tape> {
   const partitions = number(values.partitions, 1);
   const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
   // A group of its own, so that no worker loses a partition to us.
-  const isPlainKafka = parseKafkaAddress(address) !== null && !address.includes("?");
-  const log = await openLogAt(isPlainKafka ? `${address}?group=isotherm-tape` : address, partitions, ports);
+  const hasGroups = parseKafkaAddress(address) !== null || parseRedisAddress(address) !== null;
+  const log = await openLogAt(
+    hasGroups && !address.includes("?") ? `${address}?group=isotherm-tape` : address,
+    partitions,
+    ports,
+  );
   const at = (value: Values[string], fallback: number) =>
     value === undefined ? fallback : Date.parse(String(value));
   try {
@@ -217,23 +221,16 @@ async function replayThrough(
       await Deno.remove(folder, { recursive: true });
     }
   }
-  return await replayThroughKafka(tape, through, options);
+  return await replayThroughServer(tape, through, options);
 }
 
-/** Into a scratch topic, with the recorded times, and from there. */
-async function replayThroughKafka(
+/** Into a scratch log, with the recorded times, and from there. */
+async function replayThroughServer(
   tape: Tape,
   address: string,
   options: { readonly batchRecords: number; readonly workers: number },
 ): Promise<Replayed> {
-  const kafka = parseKafkaAddress(address);
-  if (kafka === null) {
-    throw new Error(`--through is sim, embedded or kafka://host:port/topic, not ${address}`);
-  }
-  const { writeKafkaTape } = await import("../platform/kafka_tape.ts");
-  const topic = `${kafka.topic}-tape-${machineRandom.uint32().toString(16)}`;
-  await writeKafkaTape({ ...kafka, topic, partitions: tape.partitions, clock: machineClock }, tape.records);
-  const scratch = `kafka://${kafka.brokers.join(",")}/${topic}?group=${topic}`;
+  const scratch = await writeScratchLog(tape, address);
   const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
   const logs = await Promise.all(
     Array.from(
@@ -243,6 +240,29 @@ async function replayThroughKafka(
   );
   const next = async (partition: number, reader: LogReader) => (await reader.range(partition)).next;
   return await replay(tape, logs, machineClock, options, next, () => machineClock.sleep(20));
+}
+
+/** Gives the address of the log that now holds the tape. */
+async function writeScratchLog(tape: Tape, address: string): Promise<string> {
+  const { partitions, records } = tape;
+  const suffix = `tape-${machineRandom.uint32().toString(16)}`;
+  const kafka = parseKafkaAddress(address);
+  if (kafka !== null) {
+    const { writeKafkaTape } = await import("../platform/kafka_tape.ts");
+    const topic = `${kafka.topic}-${suffix}`;
+    await writeKafkaTape({ ...kafka, topic, partitions, clock: machineClock }, records);
+    return `kafka://${kafka.brokers.join(",")}/${topic}?group=${topic}`;
+  }
+  const redis = parseRedisAddress(address);
+  if (redis !== null) {
+    const { writeRedisTape } = await import("../platform/redis_tape.ts");
+    const name = `${redis.name}-${suffix}`;
+    await writeRedisTape({ ...redis, name, partitions, random: machineRandom }, records);
+    return `${/^redis:\/\/[^/?]+/.exec(address)![0]}/${name}?group=${name}`;
+  }
+  throw new Error(
+    `--through is sim, embedded, kafka://host:port/topic or redis://host:port/name, not ${address}`,
+  );
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
