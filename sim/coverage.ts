@@ -15,6 +15,7 @@ export const outcomeColumns = [
   "quarantined out_of_range",
   "quarantined future",
   "quarantined no_time",
+  "quarantined malformed",
   "slots lost",
   "slots missing",
   "closed by watermark",

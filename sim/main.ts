@@ -39,6 +39,7 @@ export async function main(args: readonly string[]): Promise<number> {
 /** What is run, and what it needs besides. */
 interface Planned {
   readonly scenario: Scenario;
+  readonly onFiles: boolean;
   readonly extras: Pick<RunOptions, "decisions" | "micropython">;
 }
 
@@ -47,28 +48,33 @@ async function planOf(
   seed: number,
   runtime: MicroPythonRuntime | null,
 ): Promise<Planned> {
-  const { scenario: file, devices, hours, boards, faults } = options;
+  const { scenario: file, devices, hours, boards, faults, store, filesEvery } = options;
+  const onFiles = store === "duckdb" || (filesEvery > 0 && seed % filesEvery === 0);
   const micropython = runtime === null ? {} : { micropython: runtime };
   if (file !== null) {
     const text = await Deno.readTextFile(file);
     if (!text.includes('"isotherm_regression"')) {
-      return { scenario: JSON.parse(text) as Scenario, extras: micropython };
+      return { scenario: JSON.parse(text) as Scenario, onFiles, extras: micropython };
     }
-    const { scenario, decisions } = parseRegression(text);
-    return { scenario, extras: { decisions, ...micropython } };
+    const { scenario, decisions, ...kept } = parseRegression(text);
+    return { scenario, onFiles: onFiles || kept.onFiles, extras: { decisions, ...micropython } };
   }
-  const scenario = drawScenario(seed, { devices, hours, boards, ...(faults === null ? {} : { faults }) });
-  return { scenario, extras: micropython };
+  const scenario = drawScenario(seed, {
+    devices,
+    hours,
+    boards,
+    onFiles,
+    ...(faults === null ? {} : { faults }),
+  });
+  return { scenario, onFiles, extras: micropython };
 }
 
 /** Runs it in a folder of its own, or in memory. */
 async function run(
-  { scenario, extras }: Planned,
-  { store, filesEvery }: SimOptions,
+  { scenario, onFiles, extras }: Planned,
   more: Pick<RunOptions, "onProgress" | "tells"> = {},
 ): Promise<Outcome> {
-  const isOnFiles = store === "duckdb" || (filesEvery > 0 && scenario.seed % filesEvery === 0);
-  if (!isOnFiles) return await runScenario(scenario, { directory: null, ...extras, ...more });
+  if (!onFiles) return await runScenario(scenario, { directory: null, ...extras, ...more });
   const directory = await Deno.makeTempDir({ prefix: "isotherm-sim-" });
   try {
     return await runScenario(scenario, { directory, ...extras, ...more });
@@ -90,13 +96,13 @@ async function runSeeds(options: SimOptions): Promise<number> {
     const planned = await planOf(options, seed, runtime);
     const isAlone = options.fromSeed === options.toSeed;
     if (isAlone && !options.json) { for (const line of describeScenario(planned.scenario)) print(line); }
-    const outcome = await run(planned, options, {
+    const outcome = await run(planned, {
       ...(isAlone && !options.json ? { onProgress: progressOf(planned.scenario) } : {}),
       tells: options.html !== null,
     });
     coverage.add(outcome);
     virtualMs += outcome.virtualMs;
-    const again = seed % TWICE_EVERY === 0 ? await run(planned, options) : outcome;
+    const again = seed % TWICE_EVERY === 0 ? await run(planned) : outcome;
     const violation = outcome.violation ??
       (again.digest !== outcome.digest || again.events !== outcome.events
         ? `two runs differ: ${outcome.digest}, ${outcome.events} events, and ${again.digest}, ${again.events} events`
@@ -174,7 +180,7 @@ function repeatCommand(
 async function shrinkOne(options: SimOptions): Promise<number> {
   const seed = options.fromSeed;
   const planned = await planOf(options, seed, await runtimeOf(options));
-  const first = await run(planned, options);
+  const first = await run(planned);
   if (first.violation === null) {
     print(`seed ${seed} does not fail: nothing to shrink`);
     return 0;
@@ -184,7 +190,7 @@ async function shrinkOne(options: SimOptions): Promise<number> {
   print(first.violation);
   const smallest = await shrinkScenario(
     planned.scenario,
-    async (scenario) => kindOf((await run({ ...planned, scenario }, options)).violation) === kind,
+    async (scenario) => kindOf((await run({ ...planned, scenario })).violation) === kind,
     (candidate) =>
       print(
         `still fails: ${candidate.incidents.length} incidents, ${candidate.boards.length} boards, ${
@@ -192,10 +198,14 @@ async function shrinkOne(options: SimOptions): Promise<number> {
         } min`,
       ),
   );
-  const { violation, incidents, decisions } = await run({ ...planned, scenario: smallest }, options);
-  const found = { violation: violation ?? "", build: buildOf(ROOT) };
+  const { violation, incidents, decisions } = await run({ ...planned, scenario: smallest });
+  // Without the folder, which was this machine's.
+  const told = (violation ?? "").replaceAll(/\/\S*isotherm-sim-[0-9a-f]+/g, "DIR").slice(0, 1_000);
+  const found = { violation: told, build: buildOf(ROOT) };
   const what = `seed ${seed}: ${kind}: say here what was wrong`;
-  const text = regressionText({ what, found, happened: incidents, scenario: smallest, decisions });
+  const text = regressionText({
+    ...{ what, found, onFiles: planned.onFiles, happened: incidents, scenario: smallest, decisions },
+  });
   await Deno.mkdir(REGRESSIONS, { recursive: true });
   await Deno.writeTextFile(new URL(`seed_${seed}.regression`, REGRESSIONS), text);
   print(

@@ -24,6 +24,8 @@ export interface Regression {
   /** One sentence, for whom it fails again: what was wrong. */
   readonly what: string;
   readonly found: { readonly violation: string; readonly build: Build };
+  /** It takes real DuckDB files. */
+  readonly onFiles: boolean;
   /** Faults that happened then, by kind, with how often. */
   readonly happened: Readonly<Record<string, number>>;
   readonly scenario: Scenario;
@@ -31,7 +33,7 @@ export interface Regression {
 }
 
 /** As it lies in the repository: JSON, one line a part, so that a diff names the part. */
-export function regressionText({ what, found, happened, scenario, decisions }: Regression): string {
+export function regressionText({ what, found, onFiles, happened, scenario, decisions }: Regression): string {
   const { incidents, boards, ...rest } = scenario;
   const list = (items: readonly unknown[]) =>
     `[${items.map((item) => `\n  ${JSON.stringify(item)}`).join(",")}\n ]`;
@@ -39,6 +41,7 @@ export function regressionText({ what, found, happened, scenario, decisions }: R
     `"isotherm_regression": ${FORMAT}`,
     `"what": ${JSON.stringify(what)}`,
     `"found": ${JSON.stringify(found)}`,
+    `"onFiles": ${onFiles}`,
     `"happened": ${JSON.stringify(happened)}`,
     `"scenario": ${JSON.stringify(rest)}`,
     `"boards": ${list(boards)}`,
@@ -59,18 +62,19 @@ export function parseRegression(text: string): Regression {
 
 /** What is wrong with a run of it today; null if nothing is. */
 export async function runRegression(
-  { happened, scenario, decisions }: Regression,
-  { directory, micropython }: {
-    /** For real files; null: in memory. */
-    readonly directory: string | null;
-    readonly micropython?: MicroPythonRuntime;
-  },
+  { onFiles, happened, scenario, decisions }: Regression,
+  micropython?: MicroPythonRuntime,
 ): Promise<string | null> {
+  const directory = onFiles ? await Deno.makeTempDir({ prefix: "isotherm-regression-" }) : null;
   const runtime = micropython === undefined ? {} : { micropython };
-  const { violation, incidents } = await runScenario(scenario, { directory, decisions, ...runtime });
-  if (violation !== null) return violation;
-  const missing = Object.keys(happened).filter((kind) => (incidents[kind] ?? 0) === 0);
-  return missing.length === 0 ? null : `it tests nothing any more: ${missing.join(", ")} did not happen`;
+  try {
+    const { violation, incidents } = await runScenario(scenario, { directory, decisions, ...runtime });
+    if (violation !== null) return violation;
+    const missing = Object.keys(happened).filter((kind) => (incidents[kind] ?? 0) === 0);
+    return missing.length === 0 ? null : `it tests nothing any more: ${missing.join(", ")} did not happen`;
+  } finally {
+    if (directory !== null) await Deno.remove(directory, { recursive: true });
+  }
 }
 
 /** The commit that is checked out, without asking git: a simulation may start no programs. */

@@ -106,6 +106,8 @@ export interface DrawOptions {
   readonly faults?: readonly IncidentKind[];
   /** Default: models. */
   readonly boards?: BoardKind;
+  /** Rows go to real files: each file of a worker is cut once, besides what is drawn. Not with a list of `faults`. */
+  readonly onFiles?: boolean;
 }
 
 export const judgeOf = (scenario: Pick<Scenario, "windows">): JudgeConfig => ({
@@ -124,7 +126,7 @@ const fixed = (label: string, sizeMs: number, hopMs = sizeMs): WindowSpec => ({
 /** The scenario of `seed`. */
 export function drawScenario(
   seed: number,
-  { devices = 5, hours = 2, faults, boards = "model" }: DrawOptions = {},
+  { devices = 5, hours = 2, faults, boards = "model", onFiles = false }: DrawOptions = {},
 ): Scenario {
   const random = seededRandom(seed, "scenario");
   const faultsMs = Math.max(MINUTE, Math.round(hours * HOUR));
@@ -153,7 +155,19 @@ export function drawScenario(
     boards: Array.from({ length: devices }, (_, i) => drawBoard(seed, i)),
   };
   const allowed = faults ?? (Object.keys(incidentKinds) as IncidentKind[]).filter(() => chance(random, 1, 2));
-  return { ...scenario, incidents: drawIncidents(seededRandom(seed, "incidents"), scenario, allowed) };
+  const incidents = drawIncidents(seededRandom(seed, "incidents"), scenario, allowed);
+  if (onFiles && faults === undefined) incidents.push(...drawDamage(seededRandom(seed, "damage"), scenario));
+  return { ...scenario, incidents: incidents.sort((a, b) => a.atMs - b.atMs) };
+}
+
+/** Half of the faults' time has passed, so there is something to be damaged. */
+function drawDamage(random: Random, { faultsMs, workers }: Omit<Scenario, "incidents">): Incident[] {
+  return (["live_file_truncated", "wal_truncated"] as const).map((kind) => ({
+    kind,
+    atMs: (faultsMs >> 1) + below(random, faultsMs >> 1),
+    worker: below(random, workers),
+    forMs: SECOND + below(random, 10 * SECOND),
+  }));
 }
 
 /** Each board by a source of its own: one board more does not change the others. */
@@ -184,7 +198,7 @@ function drawIncidents(
   if (allowed.length === 0) return [];
   const perHour = pick(random, [4, 12, 40]);
   const count = Math.max(allowed.length > 0 ? 1 : 0, Math.round(perHour * scenario.faultsMs / HOUR));
-  const incidents = Array.from({ length: count }, () => {
+  return Array.from({ length: count }, () => {
     const kind = pick(random, allowed);
     const needs: readonly string[] = incidentKinds[kind];
     return {
@@ -202,7 +216,6 @@ function drawIncidents(
         : {}),
     };
   });
-  return incidents.sort((a, b) => a.atMs - b.atMs);
 }
 
 /** Every drawn parameter, for a person: printed before the run. */
