@@ -3,7 +3,9 @@ import { deepEqual, equal, match } from "node:assert/strict";
 import { createFleet } from "./pages/fleet.js";
 import { chartData, counts, lonely, sizeFor } from "./pages/series.js";
 import { sparkPaths, trendOf } from "./pages/spark.js";
-import { csvOf, partsOf, plotOf, suggest } from "./pages/sql_words.js";
+import { conditionText } from "./pages/alerts.js";
+import { barSpans, plotOf } from "./pages/result_plot.js";
+import { csvOf, partsOf, suggest } from "./pages/sql_words.js";
 import { completenessOf, stateOf } from "./pages/states.js";
 import { ago, number, sizeMs, span } from "./pages/format.js";
 
@@ -229,6 +231,73 @@ Deno.test("a result with times and numbers becomes lines, one for each name", ()
   });
   equal(plotOf(columns.slice(0, 2), rows), null);
   equal(csvOf(columns, [["x", 'say "hi", you', null]]), 't,device,mean\r\nx,"say ""hi"", you",\r\n');
+});
+
+Deno.test("a result without times becomes bars, one for each row, for any of its numbers", () => {
+  const text = (name: string) => ({ name, type: "VARCHAR", isNumber: false });
+  const number = (name: string) => ({ name, type: "DOUBLE", isNumber: true });
+  deepEqual(
+    plotOf([text("device"), number("mean"), text("reason"), number("n")], [["a", 1, "late", 5], [
+      "b",
+      null,
+      null,
+      6,
+    ]]),
+    {
+      kind: "bars",
+      by: "device, reason",
+      labels: ["a · late", "b · NULL"],
+      series: [{ label: "mean", values: [1, null] }, { label: "n", values: [5, 6] }],
+    },
+  );
+  // The hours of a day, in their order.
+  deepEqual(plotOf([number("hour"), number("mean")], [[2, 20], [0, 18], [1, 19]]), {
+    kind: "bars",
+    by: "hour",
+    labels: ["0", "1", "2"],
+    series: [{ label: "mean", values: [18, 19, 20] }],
+  });
+  const many = (count: number) => Array.from({ length: count }, (_, i) => [`d${i}`, i]);
+  equal(plotOf([text("device"), number("n")], many(40))?.kind, "bars");
+  equal(plotOf([text("device"), number("n")], many(41)), null);
+  equal(plotOf([text("device"), number("n")], many(1)), null);
+});
+
+Deno.test("numbers over a number become a curve, unless the same comes twice", () => {
+  const columns = ["x", "y"].map((name) => ({ name, type: "DOUBLE", isNumber: true }));
+  deepEqual(plotOf(columns, [[1.5, 2], [0.5, 1], [2, null]]), {
+    kind: "curve",
+    by: "x",
+    x: [0.5, 1.5, 2],
+    lines: [{ label: "y", values: [1, 2, null] }],
+  });
+  equal(plotOf(columns, [[1, 2], [1, 3]]), null);
+  equal(plotOf(columns, [[1, 2], [null, 3]]), null);
+  equal(plotOf(columns.slice(0, 1), [[1], [2]]), null);
+});
+
+Deno.test("bars stand on zero, wherever their values are", () => {
+  deepEqual(barSpans([5, 10, null]), { zero: 0, spans: [{ from: 0, to: 50 }, { from: 0, to: 100 }, null] });
+  deepEqual(barSpans([-10, 30]), { zero: 25, spans: [{ from: 0, to: 25 }, { from: 25, to: 100 }] });
+  deepEqual(barSpans([-4]), { zero: 100, spans: [{ from: 0, to: 100 }] });
+  deepEqual(barSpans([0, null]), { zero: 0, spans: [{ from: 0, to: 0 }, null] });
+});
+
+Deno.test("a rule reads as a sentence", () => {
+  const of = { window_size: "1m", channel: "temperature_c", statistic: "max" };
+  deepEqual([
+    conditionText({ ...of, above: 30, clear: 28 }),
+    conditionText({ ...of, channel: "humidity_pct", statistic: "min", below: 20, clear: 20 }),
+    conditionText({ ...of, changes_per_hour: 6 }),
+    conditionText({ window_size: "1h", complete_below: 0.905, clear: 0.95 }),
+    conditionText({ silent_for_s: 600 }),
+  ], [
+    "max of 1m above 30 °C, until 28 °C",
+    "min of 1m below 20 %",
+    "change by more than 6 °C an hour, between 1m windows",
+    "less than 90.5 % of the readings in 1h, until 95 %",
+    "nothing heard for 600 s",
+  ]);
 });
 
 Deno.test("spans and numbers read as people say them", () => {

@@ -1,10 +1,10 @@
 /** The SQL console: an editor that knows the views, a result as table and plot, the query in the address. */
 import { get, reach } from "./api.js";
-import { announce, h, replace, s, setText } from "./dom.js";
+import { announce, h, replace, setText } from "./dom.js";
 import { count, number, plural, span } from "./format.js";
-import { csvOf, partsOf, plotOf, suggest } from "./sql_words.js";
-import { axisTimes } from "./axis_times.js";
-import { colour, loadUplot } from "./uplot.js";
+import { plotCard } from "./plot_card.js";
+import { plotOf } from "./result_plot.js";
+import { csvOf, partsOf, suggest } from "./sql_words.js";
 import { nowMs } from "./world.js";
 
 export const title = "SQL";
@@ -187,7 +187,7 @@ function drawResult(element, { columns, rows, cut, error }, about, signal) {
           ? `Only the first ${count(about.sqlRowsMax)} rows: add LIMIT or WHERE.`
           : "The result was too large and was cut: ask for fewer rows or columns.",
       ),
-    plot !== null && plotCard(plot, signal),
+    plotCard(plot, signal),
     h(
       "div",
       { class: "card results", tabindex: 0, role: "group", "aria-label": "Result" },
@@ -236,80 +236,6 @@ function drawResult(element, { columns, rows, cut, error }, about, signal) {
         ),
     ),
   );
-}
-
-const lineColours = ["--temperature", "--humidity", "--accent", "--odd", "--good", "--warn"];
-const dashes = [[], [6, 4], [2, 3], [10, 4, 2, 4], [], [6, 4]];
-
-function plotCard(plot, signal) {
-  const holder = h("div", {
-    class: "chart",
-    role: "img",
-    "aria-label": plot.kind === "lines"
-      ? `Lines over time: ${plot.lines.map(({ label }) => label).join(", ")}`
-      : "Bars",
-  });
-  const card = h("section", { class: "card chart-card" }, holder);
-  if (plot.kind === "bars") return null;
-  card.append(
-    h(
-      "p",
-      { class: "key" },
-      plot.lines.map(({ label }, index) =>
-        h(
-          "span",
-          {},
-          s(
-            "svg",
-            { width: 22, height: 8, "aria-hidden": "true" },
-            s("path", {
-              d: "M0 4h22",
-              stroke: `var(${lineColours[index]})`,
-              "stroke-width": 2,
-              "stroke-dasharray": dashes[index].join(" ") || null,
-            }),
-          ),
-          label,
-        )
-      ),
-    ),
-  );
-  loadUplot().then((UPlot) => {
-    if (signal.aborted || !holder.isConnected) return;
-    const axis = {
-      stroke: colour("--soft"),
-      grid: { stroke: colour("--line"), width: 1 },
-      ticks: { stroke: colour("--line"), width: 1, size: 4 },
-      font: `12px ${colour("--sans")}`,
-    };
-    new UPlot(
-      {
-        width: holder.clientWidth,
-        height: 220,
-        tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1_000), "Etc/UTC"), // as the table says it
-        legend: { show: false },
-        cursor: { y: false, drag: { x: true, y: false } },
-        axes: [{ ...axis, values: (u, ticks) => axisTimes(u, ticks, true), space: 70 }, {
-          ...axis,
-          size: 52,
-          values: (_u, ticks) => ticks.map((tick) => number(tick, tick % 1 === 0 ? 0 : 1)),
-        }],
-        series: [
-          {},
-          ...plot.lines.map(({ label }, index) => ({
-            label,
-            stroke: colour(lineColours[index]),
-            dash: dashes[index],
-            width: 1.75,
-            points: { show: plot.x.length < 60, size: 4, fill: colour(lineColours[index]) },
-          })),
-        ],
-      },
-      [plot.x, ...plot.lines.map(({ values }) => values)],
-      holder,
-    );
-  });
-  return card;
 }
 
 function viewsCard(schema, open) {

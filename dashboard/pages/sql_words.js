@@ -95,39 +95,3 @@ export function csvOf(columns, rows) {
   return [columns.map(({ name }) => name), ...rows].map((row) => row.map(cell).join(",")).join("\r\n") +
     "\r\n";
 }
-
-/**
- * How to plot a result: over time if it has a column of times and numbers beside it, as bars if it has a column of names
- * and one of numbers; null if neither. One text column beside time and numbers splits the lines.
- */
-export function plotOf(columns, rows) {
-  if (rows.length < 2) return null;
-  const numbers = columns.map((column, index) => ({ ...column, index })).filter(({ isNumber }) => isNumber);
-  if (numbers.length === 0) return null;
-  const time = columns.findIndex(({ type }) => /^(TIMESTAMP|DATE)/.test(type));
-  const names = columns.findIndex(({ type }) => type === "VARCHAR");
-  if (time < 0) {
-    return names < 0 || rows.length > 40 ? null : { kind: "bars", names, number: numbers[0].index };
-  }
-  const msOf = (text) =>
-    text === null
-      ? NaN
-      : Date.parse(`${String(text).replace(" ", "T")}${String(text).length <= 10 ? "T00:00:00" : ""}Z`);
-  const x = [...new Set(rows.map((row) => msOf(row[time])))].filter(Number.isFinite).sort((a, b) => a - b);
-  if (x.length < 2) return null;
-  const place = new Map(x.map((ms, index) => [ms, index]));
-  const groups = names < 0 ? [null] : [...new Set(rows.map((row) => row[names]))].slice(0, 6);
-  const wanted = names < 0 ? numbers.slice(0, 6) : numbers.slice(0, 1);
-  const lines = groups.flatMap((group) =>
-    wanted.map((number) => {
-      const values = new Array(x.length).fill(null);
-      for (const row of rows) {
-        if (group !== null && row[names] !== group) continue;
-        const at = place.get(msOf(row[time]));
-        if (at !== undefined && typeof row[number.index] === "number") values[at] = row[number.index];
-      }
-      return { label: group === null ? number.name : String(group), values };
-    })
-  );
-  return { kind: "lines", x: x.map((ms) => ms / 1_000), lines };
-}
