@@ -22,10 +22,12 @@ type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<in
 const text: Field<string> = (value) => typeof value === "string" ? { value } : { must: "be text" };
 
 const name: Field<string> = (value) => {
-  const given = typeof value === "number" ? String(value) : value;
-  const fits = typeof given === "string" && given.length > 0 && given.length <= commandLimits.nameLengthMax;
-  return fits ? { value: given } : { must: `be text of 1 to ${commandLimits.nameLengthMax} characters` };
+  const fits = typeof value === "string" && value.length > 0 && value.length <= commandLimits.nameLengthMax;
+  return fits ? { value } : { must: `be text of 1 to ${commandLimits.nameLengthMax} characters` };
 };
+
+/** Scenarios write pins as numbers, too. */
+const pinName: Field<string> = (value) => name(typeof value === "number" ? String(value) : value);
 
 const number: Field<number> = (value) => {
   const given = typeof value === "boolean" ? Number(value) : value;
@@ -112,13 +114,13 @@ const fieldsOf = {
     nanos: optional(nanos),
     bytes: optional(bytes(1, commandLimits.pauseBytesMax)),
     part: optional(name),
-    pin: optional(name),
+    pin: optional(pinName),
     value: optional(level),
   },
   "pause-point:remove": { id: name },
   "control:set": { part: name, control: name, value: number },
-  "pin:read": { part: name, pin: name },
-  "pin:listen": { part: name, pin: name, listen: optional(flag) },
+  "pin:read": { part: name, pin: pinName },
+  "pin:listen": { part: name, pin: pinName, listen: optional(flag) },
   "gpio:list": {},
   "framebuffer:read": { id: name },
   "touch:event": {

@@ -85,10 +85,11 @@ export class PausePoints {
     return false;
   }
 
-  /** Takes the first that is due at `nowNanos`; null if none is. */
-  takeDue(nowNanos: number): string | null {
+  /** Takes the first whose byte or edge has come, or whose time is `reachedNanos` or earlier; null if none is due. */
+  takeDue(reachedNanos: number | null): string | null {
     for (const [id, { point, isDue }] of this.#armed) {
-      if (!isDue && !(point.type === "time" && point.atNanos <= nowNanos)) continue;
+      const isTime = point.type === "time" && reachedNanos !== null && point.atNanos <= reachedNanos;
+      if (!isDue && !isTime) continue;
       this.#armed.delete(id);
       return id;
     }

@@ -152,8 +152,10 @@ export class WokwiSession {
   }
 
   async #run(simulation: Simulation): Promise<void> {
-    if (this.#stopIfDue(simulation)) return;
-    const limitNanos = Math.min(this.#points.nextNanos() ?? Infinity, this.#pauseAtNanos ?? Infinity);
+    if (this.#stopAtPoint()) return;
+    // A time that has passed is due when the board has done all that it does at this nanosecond.
+    const askedNanos = Math.min(this.#points.nextNanos() ?? Infinity, this.#pauseAtNanos ?? Infinity);
+    const limitNanos = Math.max(askedNanos, simulation.nanos);
     const nextNanos = Math.min(simulation.nextNanos ?? Infinity, limitNanos);
     const isAwaited = this.#points.size > 0 || this.#pauseAtNanos !== null;
     const waitMs = this.#pacer.waitMs(simulation.nanos, nextNanos, isAwaited);
@@ -164,7 +166,8 @@ export class WokwiSession {
     const outcome = await simulation.advance(limitNanos);
     if (this.#isClosed) return;
     this.#tellFailure(simulation);
-    if (this.#stopIfDue(simulation)) return;
+    if (this.#stopAtPoint(outcome === "limit" ? simulation.nanos : null)) return;
+    if (outcome === "limit") return this.#stop({});
     if (outcome === "nothing") return await this.#woken(simulation.hasOutside ? OUTSIDE_MS : undefined);
     await this.#pacer.yield();
   }
@@ -178,15 +181,11 @@ export class WokwiSession {
     this.#toldFailure = failure;
   }
 
-  #stopIfDue(simulation: Simulation): boolean {
-    const id = this.#points.takeDue(simulation.nanos);
-    if (id !== null) {
-      this.#stop({ pausePoint: id, pausePointInfo: {} });
-      return true;
-    }
-    if (this.#pauseAtNanos === null || simulation.nanos < this.#pauseAtNanos) return false;
-    this.#stop({});
-    return true;
+  /** Stops if a byte or an edge has come that somebody waits for, or the time `reachedNanos`. */
+  #stopAtPoint(reachedNanos: number | null = null): boolean {
+    const id = this.#points.takeDue(reachedNanos);
+    if (id !== null) this.#stop({ pausePoint: id, pausePointInfo: {} });
+    return id !== null;
   }
 
   #stop(payload: Answer): void {
