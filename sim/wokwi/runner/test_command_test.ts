@@ -150,6 +150,25 @@ Deno.test("kept rows are those of the run, also when a step fails", async () => 
   }
 });
 
+Deno.test("the seed decides what chance decides; the same seed gives the same files", async () => {
+  const files = {
+    "a.scenario.yaml": `${head}  - wait-serial: done\n`,
+    "main.py": "import os\nprint(os.urandom(8))\nprint('done')\n",
+  };
+  const kept = async (seed: string) => {
+    let content = "";
+    await ran(files, `DIR --artifacts DIR/kept --junit DIR/junit.xml${seed}`, async ({ folder, code }) => {
+      assert.equal(code, 0);
+      const junit = (await Deno.readTextFile(`${folder}/junit.xml`)).replaceAll(folder, "");
+      content = junit + await Deno.readTextFile(`${folder}/kept/a/serial.log`);
+    });
+    return content;
+  };
+  const first = await kept("");
+  assert.equal(await kept(" --seed 1"), first, "1 is the default");
+  assert.notEqual(await kept(" --seed 2"), first);
+});
+
 Deno.test("weather from a file reaches the sensor", async () => {
   const weather = join(await Deno.makeTempDir(), "cold.csv");
   try {
