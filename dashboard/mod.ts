@@ -35,7 +35,8 @@ export interface Dashboard {
 /** Paths of pages: all are one document, which finds out by itself what to show. */
 const pagePaths = ["/", "/device", "/explain", "/pipeline", "/sql", "/alerts", "/bench"];
 /** What is served to somebody who hasn't signed in: the form and what it looks like. */
-const openPaths = /^\/(sign-in|sign-in\.js|style\.css|icon\.svg|manifest\.webmanifest|theme\.js)$/;
+const openPaths =
+  /^\/(sign-in|sign-in\.js|style\.css|narrow\.css|icon\.svg|manifest\.webmanifest|theme\.js)$/;
 const timeMax = 9_999_999_999_999;
 
 export async function createDashboard(ports: DashboardPorts, config: DashboardConfig): Promise<Dashboard> {

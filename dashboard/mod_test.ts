@@ -133,7 +133,8 @@ Deno.test("beyond loopback nothing but the form is shown without the token", asy
     equal((await get(path)).status, 401, path);
   }
   equal((await get("/sign-in")).status, 200);
-  equal((await get("/style.css")).status, 200);
+  for (const name of ["style.css", "narrow.css"]) equal((await get(`/${name}`)).status, 200);
+  equal((await get("/views.css")).status, 401);
 
   const wrong = await post("/sign-in", "token=guess&to=%2Fsql");
   equal(wrong.headers.get("location"), "/sign-in?wrong=401&to=%2Fsql");

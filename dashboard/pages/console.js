@@ -1,7 +1,7 @@
 /** The SQL console: an editor that knows the views, a result as table and plot, the query in the address. */
 import { get, reach } from "./api.js";
 import { announce, h, replace, setText } from "./dom.js";
-import { count, number, plural, span } from "./format.js";
+import { count, plural, span } from "./format.js";
 import { plotCard } from "./plot_card.js";
 import { plotOf } from "./result_plot.js";
 import { csvOf, partsOf, suggest } from "./sql_words.js";
