@@ -19,39 +19,50 @@ export interface Place {
 /** Without one, a boot or seq is this: lower than any. */
 const NO_NUMBER = -1;
 
-/** The same as numbers that compare in the same order. */
-class Order {
-  tsMs = 0;
-  boot = NO_NUMBER;
-  seq = NO_NUMBER;
-  offset = 0;
-  index = 0;
+/** Numbers of a place in a channel's cells, in the order in which they compare. */
+const PLACE_CELLS = 5;
 
-  set(tsMs: number, boot: number, seq: number, offset: number, index: number): void {
-    this.tsMs = tsMs;
-    this.boot = boot;
-    this.seq = seq;
-    this.offset = offset;
-    this.index = index;
-  }
+/** Whether the place with these numbers comes before that at `at` of `cells`. */
+function isBefore(
+  cells: Float64Array,
+  at: number,
+  tsMs: number,
+  boot: number,
+  seq: number,
+  offset: number,
+  index: number,
+): boolean {
+  if (tsMs !== cells[at]) return tsMs < cells[at]!;
+  if (boot !== cells[at + 1]) return boot < cells[at + 1]!;
+  if (seq !== cells[at + 2]) return seq < cells[at + 2]!;
+  return offset !== cells[at + 3] ? offset < cells[at + 3]! : index < cells[at + 4]!;
+}
 
-  /** Whether the place with these numbers comes before it. */
-  isAfter(tsMs: number, boot: number, seq: number, offset: number, index: number): boolean {
-    if (tsMs !== this.tsMs) return tsMs < this.tsMs;
-    if (boot !== this.boot) return boot < this.boot;
-    if (seq !== this.seq) return seq < this.seq;
-    return offset !== this.offset ? offset < this.offset : index < this.index;
-  }
+function setPlace(
+  cells: Float64Array,
+  at: number,
+  tsMs: number,
+  boot: number,
+  seq: number,
+  offset: number,
+  index: number,
+): void {
+  cells[at] = tsMs;
+  cells[at + 1] = boot;
+  cells[at + 2] = seq;
+  cells[at + 3] = offset;
+  cells[at + 4] = index;
+}
 
-  place(): Place {
-    const { tsMs, offset, index } = this;
-    const orNull = (value: number) => value === NO_NUMBER ? null : value;
-    return { tsMs, boot: orNull(this.boot), seq: orNull(this.seq), offset, index };
-  }
-
-  setPlace({ tsMs, boot, seq, offset, index }: Place): void {
-    this.set(tsMs, boot ?? NO_NUMBER, seq ?? NO_NUMBER, offset, index);
-  }
+function placeAt(cells: Float64Array, at: number): Place {
+  const orNull = (value: number) => value === NO_NUMBER ? null : value;
+  return {
+    tsMs: cells[at]!,
+    boot: orNull(cells[at + 1]!),
+    seq: orNull(cells[at + 2]!),
+    offset: cells[at + 3]!,
+    index: cells[at + 4]!,
+  };
 }
 
 /** `ts.boot.seq.offset.index`, empty for none. */
@@ -76,43 +87,65 @@ const EXACT_MAX = 2 ** 52;
 /** So many values are kept as a list before they are counted by value: more than a minute of the fastest board has. */
 const LISTED_MAX = 64;
 
+// Cells of a channel. Both channels of a window lie side by side in one array, in the processor's cache together: as
+// fields of objects each number would be an object of its own, and adding a reading would touch thirty of them.
+const COUNT = 0, SUM = 1, SQUARES = 2, MIN = 3, MAX = 4, FIRST = 5, LAST = 6;
+const FIRST_PLACE = 7;
+const LAST_PLACE = FIRST_PLACE + PLACE_CELLS;
+const CHANNEL_CELLS = LAST_PLACE + PLACE_CELLS;
+
 /** Exact integers of one channel. Values are thousandths within ±10^9. */
 export class Channel {
-  count = 0;
-  sum = 0;
-  min = 0;
-  max = 0;
-  first = 0;
-  last = 0;
-  readonly #first = new Order();
-  readonly #last = new Order();
-  #squares = 0;
+  readonly #cells: Float64Array;
+  readonly #at: number;
   #squaresCarried = 0n;
   #listed: number[] = [];
   #counts: Map<number, number> | null = null;
 
+  /** Its numbers are `CHANNEL_CELLS` zeros of `cells` from `at` on. */
+  constructor(cells = new Float64Array(CHANNEL_CELLS), at = 0) {
+    this.#cells = cells;
+    this.#at = at;
+  }
+
+  get count(): number {
+    return this.#cells[this.#at + COUNT]!;
+  }
+  get sum(): number {
+    return this.#cells[this.#at + SUM]!;
+  }
+  get min(): number {
+    return this.#cells[this.#at + MIN]!;
+  }
+  get max(): number {
+    return this.#cells[this.#at + MAX]!;
+  }
+
   /** Adds a value; the numbers after it are its place, with −1 for no boot or seq. */
   add(value: number, tsMs: number, boot: number, seq: number, offset: number, index: number): void {
-    this.sum += value;
-    this.#squares += value * value;
-    if (this.#squares > EXACT_MAX) this.#carry();
-    if (this.count++ === 0) {
-      this.min =
-        this.max =
-        this.first =
-        this.last =
+    const cells = this.#cells;
+    const at = this.#at;
+    cells[at + SUM]! += value;
+    const squares = cells[at + SQUARES]! + value * value;
+    cells[at + SQUARES] = squares;
+    if (squares > EXACT_MAX) this.#carry();
+    if (cells[at + COUNT]!++ === 0) {
+      cells[at + MIN] =
+        cells[at + MAX] =
+        cells[at + FIRST] =
+        cells[at + LAST] =
           value;
-      this.#first.set(tsMs, boot, seq, offset, index);
-      this.#last.set(tsMs, boot, seq, offset, index);
+      setPlace(cells, at + FIRST_PLACE, tsMs, boot, seq, offset, index);
+      setPlace(cells, at + LAST_PLACE, tsMs, boot, seq, offset, index);
     } else {
-      if (value < this.min) this.min = value;
-      if (value > this.max) this.max = value;
-      if (!this.#last.isAfter(tsMs, boot, seq, offset, index)) {
-        this.last = value;
-        this.#last.set(tsMs, boot, seq, offset, index);
-      } else if (this.#first.isAfter(tsMs, boot, seq, offset, index)) {
-        this.first = value;
-        this.#first.set(tsMs, boot, seq, offset, index);
+      if (value < cells[at + MIN]!) cells[at + MIN] = value;
+      if (value > cells[at + MAX]!) cells[at + MAX] = value;
+      if (!isBefore(cells, at + LAST_PLACE, tsMs, boot, seq, offset, index)) {
+        cells[at + LAST] = value;
+        setPlace(cells, at + LAST_PLACE, tsMs, boot, seq, offset, index);
+      } else if (isBefore(cells, at + FIRST_PLACE, tsMs, boot, seq, offset, index)) {
+        cells[at + FIRST] = value;
+        setPlace(cells, at + FIRST_PLACE, tsMs, boot, seq, offset, index);
       }
     }
     this.remember(value);
@@ -125,8 +158,8 @@ export class Channel {
   }
 
   #carry(): void {
-    this.#squaresCarried += BigInt(this.#squares);
-    this.#squares = 0;
+    this.#squaresCarried += BigInt(this.#cells[this.#at + SQUARES]!);
+    this.#cells[this.#at + SQUARES] = 0;
   }
 
   /** Moves the list into the counts, all at once: a map that is in the processor's cache is many times as fast. */
@@ -138,7 +171,7 @@ export class Channel {
   }
 
   get sumSquares(): bigint {
-    return this.#squaresCarried + BigInt(this.#squares);
+    return this.#squaresCarried + BigInt(this.#cells[this.#at + SQUARES]!);
   }
 
   /** Nearest rank: the ⌈percent · n / 100⌉-th smallest of the remembered values; null without any. */
@@ -168,45 +201,51 @@ export class Channel {
       sumSquares: this.sumSquares,
       min: some ? this.min : null,
       max: some ? this.max : null,
-      first: some ? this.first : null,
-      last: some ? this.last : null,
-      firstKey: some ? placeText(this.#first.place()) : null,
-      lastKey: some ? placeText(this.#last.place()) : null,
+      first: some ? this.#cells[this.#at + FIRST]! : null,
+      last: some ? this.#cells[this.#at + LAST]! : null,
+      firstKey: some ? placeText(placeAt(this.#cells, this.#at + FIRST_PLACE)) : null,
+      lastKey: some ? placeText(placeAt(this.#cells, this.#at + LAST_PLACE)) : null,
       p50,
       p95,
     };
   }
 
-  /** A channel as stored, with no values remembered. */
-  static ofRow(row: ChannelRow): Channel {
-    const channel = new Channel();
-    channel.count = row.count;
-    channel.sum = row.sum;
-    channel.#squaresCarried = row.sumSquares;
-    channel.min = row.min ?? 0;
-    channel.max = row.max ?? 0;
-    channel.first = row.first ?? 0;
-    channel.last = row.last ?? 0;
-    if (row.firstKey !== null) channel.#first.setPlace(placeOfText(row.firstKey));
-    if (row.lastKey !== null) channel.#last.setPlace(placeOfText(row.lastKey));
-    return channel;
+  /** Takes what is stored, with no values remembered. */
+  setRow(row: ChannelRow): void {
+    const [cells, at] = [this.#cells, this.#at];
+    this.#squaresCarried = row.sumSquares;
+    cells[at + COUNT] = row.count;
+    cells[at + SUM] = row.sum;
+    cells[at + MIN] = row.min ?? 0;
+    cells[at + MAX] = row.max ?? 0;
+    cells[at + FIRST] = row.first ?? 0;
+    cells[at + LAST] = row.last ?? 0;
+    this.#setPlace(at + FIRST_PLACE, row.firstKey);
+    this.#setPlace(at + LAST_PLACE, row.lastKey);
+  }
+
+  #setPlace(at: number, key: string | null): void {
+    if (key === null) return;
+    const { tsMs, boot, seq, offset, index } = placeOfText(key);
+    setPlace(this.#cells, at, tsMs, boot ?? NO_NUMBER, seq ?? NO_NUMBER, offset, index);
   }
 
   /** Every field as comparable text, for tests of rebuilt state; the values only where they still decide something. */
   describe(withValues: boolean): string {
     const counted = [...this.#counts ?? []].flatMap(([value, count]) => Array<number>(count).fill(value));
     const values = withValues ? [...this.#listed, ...counted] : [];
-    const place = (at: Order) => this.count === 0 ? "" : placeText(at.place());
+    const cells = this.#cells;
+    const place = (at: number) => this.count === 0 ? "" : placeText(placeAt(cells, this.#at + at));
     return [
       this.count,
       this.sum,
       this.sumSquares,
       this.min,
       this.max,
-      this.first,
-      this.last,
-      place(this.#first),
-      place(this.#last),
+      cells[this.#at + FIRST],
+      cells[this.#at + LAST],
+      place(FIRST_PLACE),
+      place(LAST_PLACE),
       values.toSorted((a, b) => a - b).join(" "),
     ].join(";");
   }
@@ -229,8 +268,8 @@ export class WindowState {
   timeUncertain = 0;
   everyMs: number | null = null;
   oldestAppendMs = Infinity;
-  temperature = new Channel();
-  humidity = new Channel();
+  readonly temperature: Channel;
+  readonly humidity: Channel;
   closedBy: ClosedBy | null = null;
   revision = 0;
   /** Revision of the newest version in the store; null while there is none. */
@@ -245,7 +284,11 @@ export class WindowState {
   changedAppendMs: number | null = null;
   changedOffset: number | null = null;
 
-  constructor(readonly spec: number, readonly startMs: number, readonly endMs: number) {}
+  constructor(readonly spec: number, readonly startMs: number, readonly endMs: number) {
+    const cells = new Float64Array(2 * CHANNEL_CELLS);
+    this.temperature = new Channel(cells, 0);
+    this.humidity = new Channel(cells, CHANNEL_CELLS);
+  }
 
   add(reading: Addend): void {
     if (reading.fault !== null) this.sensorFaults++;
@@ -322,8 +365,8 @@ export class WindowState {
     state.timeUncertain = row.timeUncertain;
     state.everyMs = row.everyMs;
     state.oldestAppendMs = row.oldestAppendMs;
-    state.temperature = Channel.ofRow(row.temperature);
-    state.humidity = Channel.ofRow(row.humidity);
+    state.temperature.setRow(row.temperature);
+    state.humidity.setRow(row.humidity);
     state.closedBy = row.closedBy;
     state.revision = row.revision;
     state.storedRevision = row.revision;

@@ -20,12 +20,14 @@ const DUPLICATES_NOTED_MAX = 64;
 type WindowsBySpec = Map<number, WindowState>[];
 const perSpec = (specs: number): WindowsBySpec => Array.from({ length: specs }, () => new Map());
 
+const LAST_APPEND = 0, HIGHEST_EVENT = 1, WATERMARK = 2, NEWEST = 3;
+const orNull = (ms: number): number | null => Number.isNaN(ms) ? null : ms;
+
 export class DeviceState {
-  lastAppendMs: number;
+  /** Times that nearly every reading changes, NaN for none: as fields, each change would make a number object. */
+  readonly #times = new Float64Array(4).fill(NaN);
   lastOffset = -1;
-  highestEventMs: number | null = null;
   pendingSinceMs: number | null = null;
-  watermarkMs: number | null = null;
   everyMs: number | null = null;
   currentBoot: number | null = null;
   displayName: string | null = null;
@@ -59,8 +61,8 @@ export class DeviceState {
   /** Lower bound of the ends in `open` and `ahead`: below it, a watermark closes nothing. */
   nextEndMs = -Infinity;
 
-  // The accepted reading with the highest event time that is kept in an open window or came since the start.
-  #newestMs = -Infinity;
+  // The accepted reading with the highest event time that is kept in an open window or came since the start; its time is
+  // among those above.
   #newestTemperature = NO_VALUE;
   #newestHumidity = NO_VALUE;
   #newestFault: string | null = null;
@@ -78,6 +80,30 @@ export class DeviceState {
   /** Earliest end of the windows opened since the device was last put into the queue of due times. */
   openedEndMs = Infinity;
 
+  get lastAppendMs(): number {
+    return this.#times[LAST_APPEND]!;
+  }
+  set lastAppendMs(ms: number) {
+    this.#times[LAST_APPEND] = ms;
+  }
+  get highestEventMs(): number | null {
+    return orNull(this.#times[HIGHEST_EVENT]!);
+  }
+  set highestEventMs(ms: number | null) {
+    this.#times[HIGHEST_EVENT] = ms ?? NaN;
+  }
+  get watermarkMs(): number | null {
+    return orNull(this.#times[WATERMARK]!);
+  }
+  set watermarkMs(ms: number | null) {
+    this.#times[WATERMARK] = ms ?? NaN;
+  }
+
+  /** A reading of this event time moves the watermark. */
+  noteEvent(tsMs: number): void {
+    if (!(tsMs <= this.#times[HIGHEST_EVENT]!)) this.#times[HIGHEST_EVENT] = tsMs;
+  }
+
   constructor(readonly device: string, readonly firstAppendMs: number, specs: number) {
     this.lastAppendMs = firstAppendMs;
     this.open = perSpec(specs);
@@ -94,8 +120,8 @@ export class DeviceState {
     fault: string | null,
     flag: string | null,
   ): void {
-    if (tsMs < this.#newestMs) return;
-    this.#newestMs = tsMs;
+    if (tsMs < this.#times[NEWEST]!) return;
+    this.#times[NEWEST] = tsMs;
     this.#newestTemperature = temperature;
     this.#newestHumidity = humidity;
     this.#newestFault = fault;
@@ -104,9 +130,10 @@ export class DeviceState {
 
   /** Null if none is known. */
   get newest(): LastReading | null {
-    if (this.#newestMs === -Infinity) return null;
+    const tsMs = this.#times[NEWEST]!;
+    if (Number.isNaN(tsMs)) return null;
     return {
-      tsMs: this.#newestMs,
+      tsMs,
       temperatureMilliC: valueOrNull(this.#newestTemperature),
       humidityMilliPct: valueOrNull(this.#newestHumidity),
       fault: this.#newestFault,

@@ -23,7 +23,9 @@ const LETTERS = ["", "l", "q", "f"] as const;
 /** Disjoint spans in order; neighbours that touch differ in state. */
 export class Slots {
   #spans: Span[] = [];
-  /** Slots by state of their span. */
+  /** The last of them, null if there is none. */
+  #last: Span | null = null;
+  /** Slots by state of their span; of final ones none are counted. */
   readonly lengths = [0, 0, 0, 0];
 
   get spanCount(): number {
@@ -58,10 +60,9 @@ export class Slots {
 
   /** Takes `slot` as final if it comes right after all that were seen and they end in final ones; else false, unchanged. */
   extend(slot: number): boolean {
-    const last = this.#spans.length === 0 ? undefined : this.#spans[this.#spans.length - 1];
-    if (last === undefined || last.to !== slot - 1 || last.state !== slotStates.final) return false;
+    const last = this.#last;
+    if (last === null || last.to !== slot - 1 || last.state !== slotStates.final) return false;
     last.to = slot;
-    this.lengths[slotStates.final]!++;
     return true;
   }
 
@@ -74,8 +75,8 @@ export class Slots {
 
   /** Moves one slot up; false, with nothing changed, if that would take more than `spansMax` spans here. */
   raise(slot: number, state: SlotState, spansMax: number): boolean {
-    const last = this.#spans.at(-1);
-    if (last !== undefined && last.state === state && last.to === slot - 1) { // the next slot in order
+    const last = this.#last;
+    if (last !== null && last.state === state && last.to === slot - 1) { // the next slot in order
       last.to = slot;
       this.lengths[state]!++;
       return true;
@@ -135,6 +136,7 @@ export class Slots {
     const growth = pieces.length - count;
     if (growth > 0 && spans.length + growth > spansMax) return false;
     spans.splice(start, count, ...pieces);
+    this.#last = spans[spans.length - 1]!;
     done();
     return true;
   }
@@ -154,6 +156,7 @@ export class Slots {
         state: LETTERS.indexOf(match[3] as "l" | "q" | "f") as SlotState,
       };
       slots.#spans.push(span);
+      slots.#last = span;
       slots.lengths[span.state]! += span.to - span.from + 1;
     }
     return slots;
@@ -168,14 +171,34 @@ export class BootState {
   /** Slots 0 … `known` − 1 are known to have been. */
   known = 0;
   heard = false;
-  firstEventMs: number | null = null;
-  lastEventMs: number | null = null;
+  /** First and last event time, NaN for none: as fields, each change would make a number object. */
+  readonly #times = new Float64Array(2).fill(NaN);
   counted = 0;
   countedLate = 0;
   sensorFault = 0;
   dirty = false;
 
   constructor(readonly boot: number, readonly firstAppendMs: number) {}
+
+  get firstEventMs(): number | null {
+    return orNull(this.#times[0]!);
+  }
+  set firstEventMs(ms: number | null) {
+    this.#times[0] = ms ?? NaN;
+  }
+  get lastEventMs(): number | null {
+    return orNull(this.#times[1]!);
+  }
+  set lastEventMs(ms: number | null) {
+    this.#times[1] = ms ?? NaN;
+  }
+
+  /** A reading of this event time was accepted. */
+  noteEvent(tsMs: number): void {
+    const times = this.#times;
+    if (!(tsMs >= times[0]!)) times[0] = tsMs;
+    if (!(tsMs <= times[1]!)) times[1] = tsMs;
+  }
 
   /** `slot` was. */
   noteKnown(slot: number): void {
@@ -197,3 +220,5 @@ export class BootState {
     return this.slots.hasLost(slotAt(startMs), slotAt(endMs) - 1);
   }
 }
+
+const orNull = (ms: number): number | null => Number.isNaN(ms) ? null : ms;

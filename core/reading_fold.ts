@@ -96,9 +96,8 @@ export class ReadingFold {
     device.counted++;
     this.tally.counted++;
     boot.counted++;
-    if (device.highestEventMs === null || tsMs > device.highestEventMs) device.highestEventMs = tsMs;
-    if (boot.firstEventMs === null || tsMs < boot.firstEventMs) boot.firstEventMs = tsMs;
-    if (boot.lastEventMs === null || tsMs > boot.lastEventMs) boot.lastEventMs = tsMs;
+    device.noteEvent(tsMs);
+    boot.noteEvent(tsMs);
     for (let i = 0; i < current.length; i++) {
       current[i]!.addValues(
         temperature,
@@ -193,12 +192,8 @@ export class ReadingFold {
       else boot.counted++;
     }
     if (at.released || row.timeUncertain) return;
-    if (device.highestEventMs === null || row.tsMs > device.highestEventMs) device.highestEventMs = row.tsMs;
-    if (at.boot !== null) {
-      const { firstEventMs, lastEventMs } = at.boot;
-      if (firstEventMs === null || row.tsMs < firstEventMs) at.boot.firstEventMs = row.tsMs;
-      if (lastEventMs === null || row.tsMs > lastEventMs) at.boot.lastEventMs = row.tsMs;
-    }
+    device.noteEvent(row.tsMs);
+    at.boot?.noteEvent(row.tsMs);
   }
 
   #noteSlot(device: DeviceState, boot: BootState, seq: number, state: 2 | 3): boolean {

@@ -228,7 +228,7 @@ export const mutants: readonly Mutant[] = [
   fold(
     "last_by_arrival",
     "accumulator",
-    "if (!this.#last.isAfter(tsMs, boot, seq, offset, index)) {",
+    "if (!isBefore(cells, at + LAST_PLACE, tsMs, boot, seq, offset, index)) {",
     "if (this.count > 0) {",
     "the latest row isn't the newest (thingsboard#1769)",
   ),
