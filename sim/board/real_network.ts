@@ -19,11 +19,14 @@ export class RealNetwork implements Network {
   readonly #waiting = new Set<object>();
   #wake: (() => void) | null = null;
 
-  /** `hostOf` tells which real host a name or address means; null: there is none of that name (default: itself). */
+  /**
+   * `hostOf` tells which real host a name or address means (default: itself); null: connections don't get there. Its name
+   * exists all the same, and so does the time that it tells: both are the simulated world's.
+   */
   constructor(scheduler: Scheduler, hostOf: (name: string) => string | null = (name) => name) {
     this.#scheduler = scheduler;
     this.#hostOf = hostOf;
-    this.#services = new WorldServices(() => scheduler.nowMs, (name) => hostOf(name) !== null);
+    this.#services = new WorldServices(() => scheduler.nowMs);
   }
 
   /** True while a board waits for a connection or an answer. */

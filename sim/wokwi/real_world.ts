@@ -14,7 +14,7 @@ export interface RealWorldOptions {
   /** Virtual Unix time of the start, in milliseconds. */
   readonly startMs: number;
   readonly clock: Clock;
-  /** The board reaches other hosts than this machine, too. */
+  /** The board reaches other hosts than this machine, too. Names and the time are there without it. */
   readonly hasInternet: boolean;
 }
 
@@ -44,7 +44,7 @@ export function realWorld({ startMs, clock, hasInternet }: RealWorldOptions): Wo
   };
 }
 
-/** The real host that a name in the simulated world means; null: there is none. */
+/** The real host that a name in the simulated world means; null: it can't be reached. */
 export function realHost(name: string, hasInternet: boolean): string | null {
   if (name === hostName || name === "localhost" || name === "127.0.0.1") return "127.0.0.1";
   return hasInternet ? name : null;

@@ -2,8 +2,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
+import { machineClock } from "../../../platform/clock.ts";
 import { Catalogue } from "../../../platform/duckdb_reader.ts";
+import { filesBeside, readProject } from "../project.ts";
+import { serveWokwi } from "../server.ts";
+import { runOnCloud } from "./cloud.ts";
 import { type Expectation, readExpectations } from "./expectations.ts";
+import { startMs } from "./offline.ts";
 import { hasPassed } from "./results.ts";
 import { extensionsOf } from "./scenario.ts";
 import { firmwareFolder, offline, scenarioOf } from "./testing/offline.ts";
@@ -102,8 +107,10 @@ Deno.test("another seed gives another board and the same judgement", async () =>
   assert.notEqual(one.serial, other.serial);
 });
 
-Deno.test("which scenarios run under wokwi-cli as they are, within its 30 s", async () => {
-  const unchanged: string[] = [];
+const unchanged = ["first_reading", "freezing", "wrong_settings"];
+
+Deno.test("which scenarios run under wokwi-cli as they are", async () => {
+  const found: string[] = [];
   for (const name of names) {
     const scenario = await scenarioNamed(name);
     const controls = scenario.steps.flatMap((step) =>
@@ -111,11 +118,48 @@ Deno.test("which scenarios run under wokwi-cli as they are, within its 30 s", as
     );
     const isOurs = extensionsOf(scenario).length > 0 ||
       controls.some((each) => !wokwiControls.includes(each));
-    if (!isOurs) unchanged.push(name);
+    if (!isOurs) found.push(name);
   }
-  assert.deepEqual(unchanged, ["first_reading", "freezing", "wrong_settings"]);
+  assert.deepEqual(found, unchanged);
   const workflow = await Deno.readTextFile(new URL("../../../.github/workflows/wokwi.yml", import.meta.url));
   for (const name of unchanged) {
     assert.ok(workflow.includes(`${name}.scenario.yaml`), `the workflow lacks ${name}`);
+  }
+});
+
+Deno.test("they pass on the served simulator as wokwi-cli sends them: main.py alone, as firmware.py, within 30 s", async () => {
+  const server = await serveWokwi({
+    clock: machineClock,
+    hostname: "127.0.0.1",
+    port: 0,
+    files: await filesBeside(firmwareFolder),
+    weather: [],
+    seed: 1,
+    startMs,
+    pace: "auto",
+    hasInternet: false,
+    onWarning: () => {},
+  });
+  try {
+    const whole = await readProject(firmwareFolder);
+    const main = whole.files.get("main.py");
+    assert.ok(main !== undefined);
+    const project = { ...whole, firmware: "firmware.py", files: new Map([["firmware.py", main]]) };
+    for (const name of unchanged) {
+      const { verdict } = await runOnCloud(
+        { url: server.url, token: "any" },
+        project,
+        await scenarioNamed(name),
+        {
+          timeoutNanos: 30e9,
+          weather: [],
+          files: { read: () => Promise.reject(new Error("no pictures")), write: () => Promise.resolve() },
+        },
+        machineClock,
+      );
+      assert.deepEqual(verdict, { kind: "passed" }, name);
+    }
+  } finally {
+    await server.close();
   }
 });
