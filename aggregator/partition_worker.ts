@@ -245,7 +245,9 @@ export class PartitionWorker {
     if (opened === undefined) return;
     [this.#store, this.#publisher] = [opened.store, opened.publisher];
     const { judge } = this.config;
-    const stored = await this.#store.load(Partition.openFrom(judge));
+    const { store } = opened;
+    const stored = await this.#retried(signal, () => store.load(Partition.openFrom(judge)));
+    if (stored === undefined) return;
     const storedHash = stored.position?.configHash ?? rows.config.hash;
     if (storedHash !== rows.config.hash) throw this.#otherConfig(storedHash);
     this.#fold = Partition.restore(judge, this.partition, partitions, stored);

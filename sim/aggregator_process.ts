@@ -52,6 +52,10 @@ export class AggregatorProcess {
   life = 0;
   /** Commits that are refused from now on: the disk is full. */
   commitsToRefuse = 0;
+  /** Publications that fail from now on: every second one after it has become visible, as a late fsync does. */
+  publicationsToRefuse = 0;
+  /** Reads of stored rows that fail from now on. */
+  readsToRefuse = 0;
   readonly #world: AggregatorWorld;
   #process: Life | null = null;
 
@@ -78,6 +82,11 @@ export class AggregatorProcess {
     assert(this.#process === null, "a process is started once");
     this.life++;
     this.#process = new Life(this.#world, this);
+  }
+
+  /** The disk does what it should again. */
+  repairDisk(): void {
+    this.commitsToRefuse = this.publicationsToRefuse = this.readsToRefuse = 0;
   }
 
   planCrash(crash: PlannedCrash): void {
@@ -236,6 +245,23 @@ class Life {
     return never();
   }
 
+  async #read<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#owner.readsToRefuse > 0) {
+      this.#owner.readsToRefuse--;
+      throw new StoreUnavailable("the simulated disk can't be read");
+    }
+    return await read();
+  }
+
+  async #publish<T>(publish: () => Promise<T>): Promise<T> {
+    const left = this.#owner.publicationsToRefuse;
+    if (left === 0) return await publish();
+    this.#owner.publicationsToRefuse--;
+    // Whether readers see it already or not: the caller hears of a failure.
+    if (left % 2 === 0) await publish();
+    throw new StoreUnavailable("the simulated disk did not keep what was published (fsync)");
+  }
+
   async #open(partition: number): Promise<{ store: Store; publisher: Publisher | null }> {
     const { gate, onCommit } = this.#world;
     const { disk, worker } = this.#owner;
@@ -247,8 +273,8 @@ class Life {
         return {
           store: {
             partition: store.partition,
-            load: (openFrom) => this.#call(() => gate.run(() => store.load(openFrom))),
-            lookup: (needs) => this.#call(() => gate.run(() => store.lookup(needs))),
+            load: (openFrom) => this.#call(() => gate.run(() => this.#read(() => store.load(openFrom)))),
+            lookup: (needs) => this.#call(() => gate.run(() => this.#read(() => store.lookup(needs)))),
             commit: (changes) =>
               this.#call(() =>
                 gate.run(async () => {
@@ -270,7 +296,7 @@ class Life {
           },
           publisher: {
             publish: (open, publishedMs) =>
-              this.#call(() => gate.run(() => publisher.publish(open, publishedMs))),
+              this.#call(() => gate.run(() => this.#publish(() => publisher.publish(open, publishedMs)))),
             close: () =>
               this.#call(() =>
                 gate.run(() => {

@@ -10,6 +10,7 @@ import type { WindowRow } from "../core/rows.ts";
 import { MemoryDisk } from "../core/testing/memory_store.ts";
 import { openPublisher } from "../platform/duckdb_publisher.ts";
 import { openStore } from "../platform/duckdb_store.ts";
+import { Outsider } from "./outsider.ts";
 import { type Published, readPublished } from "./published.ts";
 
 export interface OpenPartition {
@@ -25,12 +26,16 @@ export interface Disk {
   clear(): Promise<void>;
   /** Cuts a partition's file in half; false if there is nothing to cut. */
   cut(partition: number, file: "live" | "wal"): Promise<boolean>;
+  /** Somebody reads what is published while it is written: what is wrong with it, null if nothing is. */
+  look(partitions: number): Promise<string | null>;
   /** The newest publication, null if there is none. */
   published(partition: number): Promise<Published | null>;
 }
 
 /** Real files in `directory`. */
 export function duckdbDisk(directory: string, retentionMs: number): Disk {
+  let outsider = new Outsider(directory);
+  let looking: Promise<unknown> = Promise.resolve();
   return {
     async open(partition) {
       const store = await openStore({
@@ -43,6 +48,8 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
       return { store, publisher: await openPublisher(store, { mergeInline: true }) };
     },
     async die(close) {
+      // What is put aside and back here would be there all the time on a machine: nobody reads meanwhile.
+      await looking;
       const left = `${directory}.left`;
       const exists = await isFolder(directory);
       // Closing tidies up, dying doesn't: the files are put aside before and put back after.
@@ -53,10 +60,17 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
       await Deno.rename(left, directory);
     },
     async clear() {
+      await looking;
+      outsider = new Outsider(directory);
       if (await isFolder(directory)) await Deno.remove(directory, { recursive: true });
     },
     cut: (partition, file) =>
       cutInHalf(`${directory}/partitions/${partition}/live.duckdb${file === "wal" ? ".wal" : ""}`),
+    look(partitions) {
+      const look = outsider.look(partitions);
+      looking = Promise.all([looking, look]);
+      return look;
+    },
     published: (partition) => readPublished(directory, partition),
   };
 }
@@ -90,6 +104,7 @@ export function memoryDisk(): Disk {
       return Promise.resolve();
     },
     cut: () => Promise.resolve(false),
+    look: () => Promise.resolve(null),
     published: (partition) => Promise.resolve(published.get(partition) ?? null),
   };
 }

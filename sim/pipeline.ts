@@ -64,6 +64,8 @@ export interface Outcome {
 /** Everything must have drained so long after the faults have stopped. */
 const DRAIN_MS_MAX = 90 * 60_000;
 const RESTART_MS = 1_000;
+/** Files that have readers are read so often. */
+const LOOK_EVERY_EVENTS = 500;
 
 /** Runs a scenario to its end. Throws only on mistakes of the harness. */
 export async function runScenario(scenario: Scenario, options: RunOptions): Promise<Outcome> {
@@ -88,6 +90,7 @@ class Pipeline {
   readonly #incidents = new Map<string, number>();
   readonly #outcomes = new Map<string, number>();
   readonly #requests: RequestStory[] = [];
+  readonly #looks = new Set<Promise<void>>();
   #events = 0;
   #violation: string | null = null;
   #isQuiet = false;
@@ -149,6 +152,7 @@ class Pipeline {
       return await this.#outcome([]);
     } finally {
       this.fleet.close();
+      await Promise.all(this.#looks);
       for (const worker of this.workers) await worker.kill();
       await this.gate.settle();
       this.gate.close();
@@ -183,8 +187,19 @@ class Pipeline {
       await this.scheduler.step();
       if (++this.#events % checkEveryEvents === 0) this.#checkInvariants();
       if (this.#events % 2_000 === 0) onProgress?.(this.scheduler.nowMs);
+      if (this.#events % LOOK_EVERY_EVENTS === 0) this.#lookFromOutside();
     }
     if (this.#violation === null && this.scheduler.nowMs < untilMs) await this.scheduler.runUntil(untilMs);
+  }
+
+  /** Readers come at any moment, and what they do holds nobody up: the run goes on beside them. */
+  #lookFromOutside(): void {
+    for (const worker of this.workers) {
+      const look = worker.disk.look(this.log.partitions).then((problem) => {
+        this.#violation ??= problem;
+      }).finally(() => this.#looks.delete(look));
+      this.#looks.add(look);
+    }
   }
 
   #checkInvariants(): void {
@@ -258,6 +273,12 @@ class Pipeline {
         return this.#restart(incident);
       case "disk_full":
         this.workers[(incident.worker ?? 0) % this.workers.length]!.commitsToRefuse += count;
+        break;
+      case "fsync_error":
+        this.workers[(incident.worker ?? 0) % this.workers.length]!.publicationsToRefuse += count;
+        break;
+      case "disk_read_error":
+        this.workers[(incident.worker ?? 0) % this.workers.length]!.readsToRefuse += count;
         break;
       case "live_file_truncated":
       case "wal_truncated":
@@ -392,7 +413,7 @@ class Pipeline {
     this.#logFaults.length = 0;
     this.log.setFaults(noLogFaults);
     this.log.setDown(false);
-    for (const worker of this.workers) worker.commitsToRefuse = 0;
+    for (const worker of this.workers) worker.repairDisk();
     await this.fleet.comeToRest();
     for (const worker of this.workers) if (!worker.isRunning) worker.start();
   }
@@ -449,6 +470,7 @@ class Pipeline {
     if (this.#violation !== null) return await this.#outcome([]);
     const stoppedMs = this.scheduler.nowMs;
     await this.#stopWorkers();
+    await Promise.all(this.#looks);
     const judged: OracleResult[] = [];
     for (let partition = 0; partition < this.log.partitions; partition++) {
       const newest = await this.#newestPublication(partition);

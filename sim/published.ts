@@ -44,7 +44,10 @@ export async function readPublished(directory: string, partition: number): Promi
   const paths = dataPaths(directory, partition);
   const record = (await readRecords(paths)).get(partition);
   if (record === undefined) return null;
-  const live = await LiveFile.open({ path: `${paths.published}/reader.duckdb`, threads: 1, memoryMb: 64 });
+  // Beside the folder: what belongs to a reader doesn't lie among what is published.
+  await Deno.mkdir(`${directory}.reader`, { recursive: true });
+  const reader = await Deno.makeTempDir({ dir: `${directory}.reader` });
+  const live = await LiveFile.open({ path: `${reader}/reader.duckdb`, threads: 1, memoryMb: 64 });
   try {
     const connection = await live.connect();
     const rowsOf = async <Row>(table: Table<Row>): Promise<Row[]> => {
@@ -69,7 +72,7 @@ export async function readPublished(directory: string, partition: number): Promi
     };
   } finally {
     live.close();
-    await Deno.remove(`${paths.published}/reader.duckdb`);
+    await Deno.remove(reader, { recursive: true });
   }
 }
 

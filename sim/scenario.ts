@@ -56,6 +56,8 @@ export const incidentKinds = {
   aggregator_crash_after_call: ["worker", "count", "forMs"],
   aggregator_restart: ["worker", "forMs"],
   disk_full: ["worker", "count"],
+  fsync_error: ["worker", "count"],
+  disk_read_error: ["worker", "count"],
   live_file_truncated: ["worker", "forMs"],
   wal_truncated: ["worker", "forMs"],
 } as const satisfies Record<string, readonly ("board" | "worker" | "ingest" | "count" | "forMs")[]>;
