@@ -35,6 +35,8 @@ export class KafkaClient {
   readonly options: KafkaConfig;
   readonly #sockets = new Set<Socket>();
   #isCut = false;
+  /** Called when a connection ends that we haven't ended; kafkajs itself would try for two seconds to make it anew. */
+  onClosed: (() => void) | null = null;
 
   constructor(place: KafkaPlace, clientId: string, trace: Trace) {
     this.options = {
@@ -63,7 +65,10 @@ export class KafkaClient {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
     this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      if (!this.#isCut) this.onClosed?.();
+    });
     return socket;
   }
 }

@@ -5,6 +5,10 @@
  * numbers back when a send fails. Whether that send was stored is unknown: if it was, the next batch of the same size
  * would carry the same numbers, and the broker would acknowledge it as a repetition without storing it. So after a
  * failure the link is thrown away with its producer and its numbers.
+ *
+ * *A connection that ends under a send is a failure at once.* kafkajs would keep the send, and everybody behind it, for
+ * the 1.7 s of its retries; senders shall hear within 100 ms that the log is away. The administration has connections of
+ * its own: the broker ends those when they are idle, which says nothing.
  */
 import { type Admin, type Message, Partitioners, type Producer } from "kafkajs";
 import { type Appended, LogUnavailable, type NewRecord } from "../core/ports/log.ts";
@@ -40,13 +44,15 @@ export function kafkaWriterLog(options: KafkaLinkOptions): LinkedLog {
 class KafkaLink implements Link {
   readonly #options: KafkaLinkOptions;
   readonly #client: KafkaClient;
+  readonly #adminClient: KafkaClient;
   readonly #admin: Admin;
   readonly #producer: Producer;
 
   constructor(options: KafkaLinkOptions) {
     this.#options = options;
     this.#client = new KafkaClient(options, options.clientId, options.trace);
-    this.#admin = this.#client.kafka.admin({ retry: { retries: 1 } });
+    this.#adminClient = new KafkaClient(options, options.clientId, options.trace);
+    this.#admin = this.#adminClient.kafka.admin({ retry: { retries: 1 } });
     this.#producer = this.#client.kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,
@@ -63,13 +69,20 @@ class KafkaLink implements Link {
 
   async send(records: readonly NewRecord[]): Promise<readonly Appended[]> {
     const { topic, deadlineMs } = this.#options;
-    const answers = await this.#producer.send({
-      topic,
-      acks: -1,
-      timeout: deadlineMs,
-      messages: records.map(messageOf),
-    });
-    return placesOf(records, answers);
+    const closed = Promise.withResolvers<never>();
+    this.#client.onClosed = () => {
+      const message = `can't append to ${nameOf(this.#options)}: the connection ended`;
+      closed.reject(new LogUnavailable(message, RETRY_AFTER_MS));
+    };
+    try {
+      const answers = await Promise.race([
+        closed.promise,
+        this.#producer.send({ topic, acks: -1, timeout: deadlineMs, messages: records.map(messageOf) }),
+      ]);
+      return placesOf(records, answers);
+    } finally {
+      this.#client.onClosed = null;
+    }
   }
 
   async look(): Promise<void> {
@@ -84,6 +97,7 @@ class KafkaLink implements Link {
 
   cut(): void {
     this.#client.cut();
+    this.#adminClient.cut();
   }
 }
 
