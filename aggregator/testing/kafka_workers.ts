@@ -159,13 +159,13 @@ export class KafkaWorkers {
     return all.map(([partition, { digest }]) => `${partition} ${digest}`);
   }
 
-  /** Digests of what one worker makes of the whole log from the beginning, alone. */
-  async reference(): Promise<readonly string[]> {
-    const alone = `${this.folder}/alone`;
-    const worker = this.worker("alone", alone);
-    await this.drained(alone);
-    await worker.end("SIGTERM");
-    return await this.digests(alone);
+  /** Digests of what so many new workers make of the whole log from the beginning, with nobody else at work. */
+  async reference(workers: number): Promise<readonly string[]> {
+    const publish = `${this.folder}/by-${workers}`;
+    const running = Array.from({ length: workers }, (_, at) => this.worker(`by-${workers}-${at}`, publish));
+    await this.drained(publish);
+    for (const worker of running) await worker.end("SIGTERM");
+    return await this.digests(publish);
   }
 }
 

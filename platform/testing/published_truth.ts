@@ -1,4 +1,4 @@
-/** What has to hold in every publication of `publish_child.ts`, however and whenever it is read. */
+/** What has to hold in every publication of `publishing.ts`, however and whenever it is read. */
 import assert from "node:assert/strict";
 
 /** One query, so that one moment is seen: everything that could be torn, missing or double. */
