@@ -1,7 +1,8 @@
-/** `deno task wokwi serve | test | bundle`: the board in Wokwi's protocol, and scenarios for it. */
+/** `deno task wokwi serve | test | lint | bundle`: the board in Wokwi's protocol, and scenarios for it. */
 import { machineClock } from "../../platform/clock.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "../board/mod.ts";
 import { bundle, bundleHelp, parseBundleOptions } from "./bundle_command.ts";
+import { lint, lintHelp, parseLintOptions } from "./lint_command.ts";
 import { cloudAccess } from "./runner/cloud.ts";
 import { serve } from "./serve_command.ts";
 import { parseServeOptions, serveHelp } from "./serve_options.ts";
@@ -11,6 +12,7 @@ const help = `The firmware as a Wokwi project, without Wokwi's cloud.
 
   deno task wokwi test [FILES]   runs scenarios, offline or on the cloud
   deno task wokwi serve          a simulator for Wokwi's own tools
+  deno task wokwi lint [DIR]     what Wokwi's rules say of the diagram
   deno task wokwi bundle DIR     the project with one main.py, for tools that upload nothing else
 
 Each shows its options with --help.`;
@@ -21,6 +23,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       return await test(args);
     case "serve":
       return await serveBoard(args);
+    case "lint":
+      return await lintProject(args);
     case "bundle":
       return await bundleProject(args);
     case "--help":
@@ -66,6 +70,7 @@ async function test(args: readonly string[]): Promise<number> {
       console.error("deno task wokwi test --help shows all options");
       return 1;
   }
+  if (!parsed.options.cloud) await Deno.permissions.revoke({ name: "net" });
   // Brings DuckDB along, which a server has no use for.
   const { runTests } = await import("./runner/test_command.ts");
   let runtime: Promise<MicroPythonRuntime> | null = null;
@@ -76,6 +81,17 @@ async function test(args: readonly string[]): Promise<number> {
     print: (line) => console.log(line),
     complain: (line) => console.error(line),
   });
+}
+
+async function lintProject(args: readonly string[]): Promise<number> {
+  if (args.includes("--help")) {
+    console.log(lintHelp);
+    return 0;
+  }
+  const options = parseLintOptions(args);
+  if (typeof options !== "string") return await lint(options, (line) => console.log(line));
+  console.error(options);
+  return 1;
 }
 
 async function bundleProject(args: readonly string[]): Promise<number> {
