@@ -228,6 +228,23 @@ Deno.test("the tables hold every command", () => {
   assert.deepEqual(commandNames.filter((name) => !held.has(name)), []);
 });
 
+Deno.test("sim:pause tells the stop first, whatever the simulation does, and then replies", async () => {
+  await using talk = new Talk();
+  const told = async () => {
+    const from = talk.frames.length;
+    await talk.done("sim:pause");
+    return talk.frames.slice(from).map((frame) =>
+      frame.type === "event" ? [frame.event, frame.nanos, frame.payload] : [frame.type]
+    );
+  };
+  const stop = (nanos: number) => [["sim:pause", nanos, {}], ["response"]];
+  assert.deepEqual(await told(), stop(0));
+  await talk.start(MAIN);
+  assert.deepEqual(await told(), stop(0));
+  await talk.resume(SECOND);
+  assert.deepEqual(await told(), stop(SECOND));
+});
+
 Deno.test("before a start, what needs one is refused, and what is harmless is not", async () => {
   await using talk = new Talk();
   for (const command of ["sim:resume", "sim:restart"]) {

@@ -230,8 +230,9 @@ export class WokwiSession {
       case "sim:restart":
         return this.#start === null ? nothingStarted(name) : this.#startUp({ ...this.#start, ...params });
       case "sim:pause":
-        // A stop is told every time, even if nothing ran: clients wait for it.
-        this.#afterReply = () => this.#stop({});
+        // A stop is told every time, even if nothing ran, and before the reply: Wokwi's Python client (0.5.1) goes on with
+        // the reply, and takes a stop that comes after it for the end of its next wait.
+        this.#stop({});
         return {};
       case "sim:resume":
         return this.#resume(params);
