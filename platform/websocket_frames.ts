@@ -56,7 +56,7 @@ export class FrameReader {
         const joined = this.#head.length === 0 ? rest : Buffer.concat([this.#head, rest]);
         const header = readHeader(joined);
         if (header === null) {
-          this.#head = joined.slice();
+          this.#head = new Uint8Array(joined);
           return;
         }
         this.#head = new Uint8Array();
@@ -165,7 +165,7 @@ function readHeader(bytes: Uint8Array): HeaderRead | string | null {
     ? view.getUint16(2)
     : Number(view.getBigUint64(2));
   if (payloadBytes > Number.MAX_SAFE_INTEGER) return "no frame is that long";
-  const mask = bytes.slice(length - 4, length);
+  const mask = new Uint8Array(bytes.subarray(length - 4, length));
   return { frame: { isLast: (first & 0x80) !== 0, code, mask, payloadBytes }, length };
 }
 
