@@ -48,6 +48,8 @@ export type { Tally } from "./tally.ts";
 
 /** The nameless device that stands for records which name none, or lie in the wrong partition. */
 const NAMELESS = "";
+/** Shorter runs are folded record by record. */
+const RUN_MIN = 32;
 const utf8 = new TextDecoder();
 
 export class Partition {
@@ -182,22 +184,56 @@ export class Partition {
   /** Folds prepared records. `known` answers `prepared.needs` as of everything taken before. */
   apply(prepared: Prepared, known: Known): void {
     this.#setKnown(indexKnown(known));
-    let batch = 0;
-    for (let i = 0; i < prepared.length; i++) {
-      const offset = prepared.offsets[i]!;
-      const appendMs = prepared.appendMs[i]!;
-      assert(offset >= this.#nextOffset, "records come in offset order, each once");
-      this.#nextOffset = offset + 1;
-      this.#lastOffset = offset;
-      this.#appendHighMs = appendMs;
-      if (this.#alerts.isActive) this.#alerts.begin(appendMs, offset);
-      const decoded = prepared.decodedAt(i);
-      if (decoded === undefined) this.#foldScanned(prepared, i, batch++, appendMs, offset);
-      else this.#foldDecoded(decoded, appendMs);
-      this.#windows.closeDue(appendMs, offset);
-      if (this.#alerts.isActive) this.#alerts.end();
+    for (let i = 0; i < prepared.length;) {
+      const end = this.#runEnd(prepared, i);
+      if (end - i >= RUN_MIN) this.#foldRun(prepared, i, end);
+      else for (let at = i; at < Math.max(end, i + 1); at++) this.#foldRecord(prepared, at);
+      i = Math.max(end, i + 1);
     }
     this.#setKnown(nothingKnown);
+  }
+
+  /**
+   * Where a run that begins with record `from` ends: of records about one device each, during which no silence of any
+   * device falls due. Their devices have nothing to do with each other then.
+   */
+  #runEnd(prepared: Prepared, from: number): number {
+    if (this.#alerts.isActive) return from;
+    // What they open themselves can't be due before the idle bound is over.
+    const untilMs = Math.min(this.#windows.nextCloseMs(), prepared.appendMs[from]! + this.config.idleMs);
+    let end = from;
+    while (end < prepared.length && prepared.deviceOf[end]! >= 0 && prepared.appendMs[end]! < untilMs) end++;
+    return end;
+  }
+
+  /** Folds a run device by device, so that each one's state is in the processor's cache for all of its records. */
+  #foldRun(prepared: Prepared, from: number, to: number): void {
+    for (let i = from; i < to; i++) this.#advance(prepared, i);
+    for (const i of prepared.byDevice(from, to)) this.#foldAt(prepared, i);
+  }
+
+  #foldRecord(prepared: Prepared, at: number): void {
+    this.#advance(prepared, at);
+    const offset = prepared.offsets[at]!;
+    const appendMs = prepared.appendMs[at]!;
+    if (this.#alerts.isActive) this.#alerts.begin(appendMs, offset);
+    this.#foldAt(prepared, at);
+    this.#windows.closeDue(appendMs, offset);
+    if (this.#alerts.isActive) this.#alerts.end();
+  }
+
+  #advance(prepared: Prepared, at: number): void {
+    const offset = prepared.offsets[at]!;
+    assert(offset >= this.#nextOffset, "records come in offset order, each once");
+    this.#nextOffset = offset + 1;
+    this.#lastOffset = offset;
+    this.#appendHighMs = prepared.appendMs[at]!;
+  }
+
+  #foldAt(prepared: Prepared, at: number): void {
+    const batch = prepared.batchOf[at]!;
+    if (batch < 0) this.#foldDecoded(prepared.decodedAt(at), prepared.appendMs[at]!);
+    else this.#foldScanned(prepared, at, batch);
   }
 
   #setKnown(known: KnownIndex): void {
@@ -242,10 +278,12 @@ export class Partition {
     );
   }
 
-  /** The same from columns: batch `at` of the prepared ones, record `place` of the list. */
-  #foldScanned(prepared: Prepared, place: number, at: number, appendMs: number, offset: number): void {
+  /** The same from columns: batch `at` of the scanned ones, record `place` of the list. */
+  #foldScanned(prepared: Prepared, place: number, at: number): void {
     const { scanned } = prepared;
-    const known = prepared.devices[at];
+    const offset = prepared.offsets[place]!;
+    const appendMs = prepared.appendMs[place]!;
+    const known = prepared.devices[prepared.deviceOf[place]!];
     const device = known === undefined ? this.#deviceOf(scanned.device[at]!, appendMs) : this.#touched(known);
     this.#begin(device, appendMs, offset, orNull(scanned.everyMs[at]!)); // (1)
     const number = scanned.boot[at]!;

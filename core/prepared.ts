@@ -1,4 +1,5 @@
 /** The first half of the fold: records decoded, with what folding them has to know. */
+import { assert } from "./assert.ts";
 import type { JudgeConfig } from "./config.ts";
 import { type DecodedRecord, decodeRecord } from "./decoded_record.ts";
 import type { DeviceState } from "./device.ts";
@@ -29,9 +30,15 @@ export class Prepared {
   /** Running maximum of the append times. */
   readonly appendMs: Float64Array;
   readonly offsets: Float64Array;
-  /** Batches as the scanner has read them, in order, and their devices as far as they are known by now. */
+  /** Batches as the scanner has read them, in order. */
   readonly scanned = new ScannedBatches();
+  /** Number of a record's batch among the scanned; −1 if it isn't one. */
+  readonly batchOf: Int32Array;
+  /** Number of the device that a record is about, in the order of their first records; −1 if it is about more than one. */
+  readonly deviceOf: Int32Array;
+  /** By number; undefined if it wasn't known before. */
   readonly devices: (DeviceState | undefined)[] = [];
+  readonly #numbers = new Map<string, number>();
   readonly #decoded = new Map<number, DecodedRecord>();
   readonly #records: Records;
   readonly #needs: CollectedNeeds;
@@ -39,6 +46,8 @@ export class Prepared {
   constructor(records: Records, config: JudgeConfig) {
     this.#records = records;
     this.appendMs = new Float64Array(records.length);
+    this.batchOf = new Int32Array(records.length).fill(-1);
+    this.deviceOf = new Int32Array(records.length).fill(-1);
     this.offsets = isBlock(records) ? records.offsets : new Float64Array(records.length);
     this.#needs = new CollectedNeeds(config);
   }
@@ -52,9 +61,37 @@ export class Prepared {
     return this.length === 0 ? null : recordAt(this.#records, this.length - 1);
   }
 
-  /** What record `index` was decoded to; undefined if it is the next one among the scanned. */
-  decodedAt(index: number): DecodedRecord | undefined {
-    return this.#decoded.size === 0 ? undefined : this.#decoded.get(index);
+  /** What record `index`, which is no scanned batch, was decoded to. */
+  decodedAt(index: number): DecodedRecord {
+    const decoded = this.#decoded.get(index);
+    assert(decoded !== undefined, "a record is scanned or decoded");
+    return decoded;
+  }
+
+  /** Records [from, to) that are about one device each, by device in order of its first, and each device's in order. */
+  *byDevice(from: number, to: number): Generator<number> {
+    const [first, last] = [new Int32Array(this.devices.length).fill(-1), new Int32Array(this.devices.length)];
+    const next = new Int32Array(to - from).fill(-1);
+    const numbers: number[] = [];
+    for (let i = from; i < to; i++) {
+      const number = this.deviceOf[i]!;
+      if (number < 0) continue;
+      if (first[number] === -1) {
+        first[number] = i;
+        numbers.push(number);
+      } else next[last[number]! - from] = i;
+      last[number] = i;
+    }
+    for (const number of numbers) for (let i = first[number]!; i !== -1; i = next[i - from]!) yield i;
+  }
+
+  #numberOf(name: string, fold: PreparedFor): number {
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      number = this.devices.push(fold.devices.get(name)) - 1;
+      this.#numbers.set(name, number);
+    }
+    return number;
   }
 
   /** Where the readings of scanned batch `at` come from, record `index` of the list. */
@@ -76,30 +113,42 @@ export class Prepared {
   /** Takes a record that isn't a scanned batch. */
   addDecoded(index: number, decoded: DecodedRecord, fold: PreparedFor): void {
     this.#decoded.set(index, decoded);
-    // Of a device that isn't known nothing can be stored.
-    if (decoded.kind === "batch") {
-      const device = fold.devices.get(decoded.batch.device);
-      if (device !== undefined) this.#needs.addBatch(device, decoded.batch, decoded.appendMs);
-    } else if (decoded.kind === "release") {
+    if (decoded.kind === "batch") this.deviceOf[index] = this.#numberOf(decoded.batch.device, fold);
+    else if (decoded.kind === "release") {
       const device = fold.devices.get(decoded.release.device);
       if (device !== undefined) this.#needs.addRelease(device, decoded.release, decoded.appendMs);
     }
   }
 
   /** Tries to take a batch by the scanner. */
-  scan(bytes: Uint8Array, start: number, end: number, appendMs: number, fold: PreparedFor): boolean {
+  scan(index: number, bytes: Uint8Array, start: number, end: number, fold: PreparedFor): boolean {
     const { scanned } = this;
     if (!scanInto(scanned, bytes, start, end)) return false;
     const at = scanned.length - 1;
     const name = scanned.device[at]!;
-    const device = fold.devices.get(name);
-    if (device === undefined && !fold.isOurs(name)) {
+    const number = this.#numberOf(name, fold);
+    if (this.devices[number] === undefined && !fold.isOurs(name)) {
       scanned.takeBack(scanned.first[at]!);
       return false;
     }
-    this.devices.push(device);
-    if (device !== undefined) this.#addNeeds(device, at, appendMs, fold.config);
+    this.batchOf[index] = at;
+    this.deviceOf[index] = number;
     return true;
+  }
+
+  /** Collects the needs of all batches, device by device: of a device that isn't known nothing can be stored. */
+  addNeeds(config: JudgeConfig): void {
+    for (const index of this.byDevice(0, this.length)) {
+      const device = this.devices[this.deviceOf[index]!];
+      if (device === undefined) continue;
+      const at = this.batchOf[index]!;
+      const appendMs = this.appendMs[index]!;
+      if (at >= 0) this.#addNeeds(device, at, appendMs, config);
+      else {
+        const decoded = this.decodedAt(index);
+        if (decoded.kind === "batch") this.#needs.addBatch(device, decoded.batch, appendMs);
+      }
+    }
   }
 
   #addNeeds(device: DeviceState, at: number, appendMs: number, config: JudgeConfig): void {
@@ -146,7 +195,7 @@ export function prepareRecords(records: Records, fold: PreparedFor): Prepared {
       prepared.appendMs[i] = appendMs;
       if (
         records.plain[i] === 1 &&
-        prepared.scan(records.bytes, records.starts[i]!, records.ends[i]!, appendMs, fold)
+        prepared.scan(i, records.bytes, records.starts[i]!, records.ends[i]!, fold)
       ) {
         prepared.length++;
         continue;
@@ -163,11 +212,12 @@ export function prepareRecords(records: Records, fold: PreparedFor): Prepared {
     prepared.offsets[i] = record.offset;
     const { value } = record;
     const isScanned = !isBlock(records) && classified.kind === "batch" && value !== null &&
-      prepared.scan(value, 0, value.length, appendMs, fold);
+      prepared.scan(i, value, 0, value.length, fold);
     if (!isScanned) {
       prepared.addDecoded(i, decodeRecord(record, appendMs, classified.kind, fold.isOurs), fold);
     }
     prepared.length++;
   }
+  prepared.addNeeds(fold.config);
   return prepared;
 }

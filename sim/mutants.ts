@@ -170,8 +170,8 @@ export const mutants: readonly Mutant[] = [
   fold(
     "ticks_count_as_life",
     "partition",
-    "      this.#windows.closeDue(appendMs, offset);\n",
-    "      if (decoded?.kind === 'tick') for (const each of this.#devices.values()) each.lastAppendMs = appendMs;\n      this.#windows.closeDue(appendMs, offset);\n",
+    "    this.#foldAt(prepared, at);\n    this.#windows",
+    "    this.#foldAt(prepared, at);\n    if (prepared.batchOf[at]! < 0 && prepared.decodedAt(at).kind === 'tick') for (const each of this.#devices.values()) each.lastAppendMs = appendMs;\n    this.#windows",
     "other records hold a silent device's windows open",
   ),
   fold(
