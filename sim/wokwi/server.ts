@@ -20,8 +20,10 @@ export interface WokwiServerOptions extends WorkerJob {
   readonly hangMs?: number;
 }
 
-/** Longer than anything honest takes: 100 MB of JSON take two seconds. */
-export const hangMs = 10_000;
+/** Longer than anything honest takes, on a busy machine as well: 100 MB of JSON take two seconds of a core. */
+export const hangMs = 30_000;
+/** A Worker that has not come up by then doesn't. */
+const START_MS = 120_000;
 /** A session takes some 60 MB and, while it runs at full speed, a core. */
 const SESSIONS_MAX = 16;
 const CONNECTIONS_MAX = 64;
@@ -98,9 +100,14 @@ function converse(socket: ServerSocket, options: WokwiServerOptions, onEnd: () =
     event.preventDefault();
     fail(`the simulator failed: ${event.message}`);
   };
+  cancelWatch = clock.after(
+    START_MS,
+    () => fail(`the simulator has not come up within ${START_MS / 1_000} s`),
+  );
   const { seed, files, weather, startMs, pace, hasInternet } = options;
   post({ kind: "job", job: { seed, files, weather, startMs, pace, hasInternet } });
-  watch();
+  // The first answer comes when the Worker has come up; only from then on does a silence mean anything.
+  post({ kind: "ping" });
   return {
     message: (text) => post({ kind: "frame", text }),
     tooLarge: (bytes) =>
