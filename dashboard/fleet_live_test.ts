@@ -9,7 +9,7 @@ const PER_SECOND = 1_000;
 /** Devices in one request; four requests a second. */
 const PER_REQUEST = 250;
 const SENDERS = 4;
-const WATCHED_MS = 20_000;
+const WATCHED_MS = 12_000;
 
 const nameOf = (index: number) => `sensor-${String(index).padStart(5, "0")}`;
 const line = (index: number, ts: number) =>
