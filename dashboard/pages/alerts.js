@@ -48,7 +48,7 @@ export async function show(main, { signal, setLive }) {
 
 function draw(verdict, body, { from, has_file: hasFile, problems, webhook, rules, alerts }) {
   const firing = rules.flatMap((rule) => rule.firing.map((one) => ({ ...one, rule: rule.name })));
-  const count = rules.reduce((sum, rule) => sum + rule.firing_devices, 0);
+  const total = rules.reduce((sum, rule) => sum + rule.firing_devices, 0);
   const [tone, glyph, sentence] = problems.length > 0
     ? [
       "bad",
@@ -59,7 +59,7 @@ function draw(verdict, body, { from, has_file: hasFile, problems, webhook, rules
     ]
     : rules.length === 0
     ? ["calm", "ring", hasFile ? "The rules are about to be recorded." : "There are no rules yet."]
-    : count === 0
+    : total === 0
     ? [
       "good",
       "check",
@@ -67,7 +67,7 @@ function draw(verdict, body, { from, has_file: hasFile, problems, webhook, rules
         rules.length === 1 ? "watches" : "watch"
       } every window that closes.`,
     ]
-    : ["bad", "triangle", `${plural(count, "alert")} ${count === 1 ? "fires" : "fire"} now.`];
+    : ["bad", "triangle", `${plural(total, "alert")} ${total === 1 ? "fires" : "fire"} now.`];
   replace(verdict, icon(glyph, tone), h("span", {}, sentence));
   replace(
     body,
@@ -78,7 +78,7 @@ function draw(verdict, body, { from, has_file: hasFile, problems, webhook, rules
         h("h2", {}, "What is wrong with the rules"),
         h("ul", { class: "list" }, problems.map((problem) => h("li", { class: "wrong" }, problem))),
       ),
-    firing.length > 0 && firingCard(firing, count),
+    firing.length > 0 && firingCard(firing, total),
     rules.length > 0 && rulesCard(rules, webhook, from),
     alerts.length > 0 && alertsCard(alerts),
     rules.length === 0 && !hasFile &&
@@ -98,7 +98,7 @@ function draw(verdict, body, { from, has_file: hasFile, problems, webhook, rules
 
 const deviceLink = (device) => h("a", { href: `/device?device=${encodeURIComponent(device)}` }, device);
 
-function firingCard(firing, count) {
+function firingCard(firing, total) {
   return h(
     "section",
     { class: "card" },
@@ -124,11 +124,11 @@ function firingCard(firing, count) {
         )
       ),
     ),
-    count > FIRING_SHOWN_MAX &&
+    total > FIRING_SHOWN_MAX &&
       h(
         "p",
         { class: "quiet small" },
-        `The first ${FIRING_SHOWN_MAX} of ${count}; all are in the view alerts.`,
+        `The first ${FIRING_SHOWN_MAX} of ${total}; all are in the view alerts.`,
       ),
   );
 }
@@ -139,34 +139,23 @@ function rulesCard(rules, webhook, from) {
     { class: "card" },
     h("h2", {}, "Rules"),
     h(
-      "div",
-      { class: "scroll", tabindex: 0, role: "group", "aria-label": "Rules" },
-      h(
-        "table",
-        {},
+      "ul",
+      { class: "list rules" },
+      rules.map((rule) =>
         h(
-          "thead",
+          "li",
           {},
-          h("tr", {}, ["Name", "Devices", "Fires", "Now"].map((text) => h("th", { scope: "col" }, text))),
-        ),
-        h(
-          "tbody",
-          {},
-          rules.map((rule) =>
-            h(
-              "tr",
-              {},
-              h("td", {}, rule.name),
-              h("td", {}, rule.device === "*" ? "all" : rule.device),
-              h("td", {}, conditionText(rule)),
-              h(
-                "td",
-                { class: rule.firing_devices > 0 ? "bad" : "calm" },
-                rule.firing_devices === 0 ? "quiet" : count(rule.firing_devices),
-              ),
-            )
+          h("b", { class: "rule-name" }, rule.name),
+          h(
+            "span",
+            { class: "rule-text" },
+            conditionText(rule),
+            h("span", { class: "quiet" }, rule.device === "*" ? ", every device" : `, ${rule.device}`),
           ),
-        ),
+          rule.firing_devices > 0
+            ? h("span", { class: "state bad" }, icon("triangle"), `fires for ${count(rule.firing_devices)}`)
+            : h("span", { class: "state calm" }, icon("ring"), "quiet"),
+        )
       ),
     ),
     h(
@@ -208,7 +197,7 @@ function alertsCard(alerts) {
     "section",
     { class: "card" },
     h("h2", {}, "What has happened"),
-    h("ul", { class: "list" }, alerts.map(alertItem)),
+    h("ul", { class: "list events" }, alerts.map(alertItem)),
   );
 }
 
@@ -248,7 +237,7 @@ const windowLink = ({ device, window_size: size }, startMs) =>
   );
 
 function deliveryText({ past, delivery, problem }) {
-  if (past) return "It was found in the past by a new rule.";
+  if (past) return "Before the rule was there.";
   if (delivery === null || delivery === "none") return "";
   return `Webhook: ${delivery}${problem === null ? "" : `, ${problem}`}.`;
 }
