@@ -1,16 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { createLiveFeed } from "../aggregator/live_feed.ts";
-import { createAggregator, defaultAggregatorConfig } from "../aggregator/mod.ts";
-import { partitionOf } from "../core/murmur2.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Log, LogRecord } from "../core/ports/log.ts";
-import { noMetrics } from "../core/ports/metrics.ts";
-import { below } from "../core/ports/random.ts";
-import { silentTrace } from "../core/ports/trace.ts";
-import { logRecord } from "../core/testing/log_contract.ts";
 import { machineClock } from "../platform/clock.ts";
-import { openPublisher } from "../platform/duckdb_publisher.ts";
-import { openStore } from "../platform/duckdb_store.ts";
 import { openKafkaLog } from "../platform/kafka_log.ts";
 import { writeKafkaTape } from "../platform/kafka_tape.ts";
 import { machineRandom } from "../platform/random.ts";
@@ -19,39 +10,11 @@ import { writeRedisTape } from "../platform/redis_tape.ts";
 import { openSqliteLog } from "../platform/sqlite_log.ts";
 import { startKafka } from "../platform/testing/kafka_broker.ts";
 import { startRedis } from "../platform/testing/redis_server.ts";
-import { until } from "../platform/testing/process.ts";
-import { readManifest } from "../platform/testing/published.ts";
 import { SimLog } from "../sim/log.ts";
 import { seededRandom } from "../sim/random.ts";
-import { drawFleet } from "./testing/fleet.ts";
+import { drawTape, publishLog } from "./testing/tape.ts";
 
-const START_MS = Date.UTC(2026, 0, 1);
 const partitions = 2;
-
-/** A fleet's log as it was recorded, with ticks, an owner, and a clock that was set back once. */
-function drawTape(seed: number): readonly LogRecord[] {
-  const random = seededRandom(seed, "tape");
-  const { deliveries } = drawFleet({ devices: 8, slotsPerDevice: 400, seed, startMs: START_MS });
-  const queues = deliveries.map(({ device, bodies }) => ({ device, bodies: [...bodies] }));
-  const tape: LogRecord[] = [];
-  const next = new Array<number>(partitions).fill(0);
-  let appendMs = START_MS + 3_600_000;
-  const append = (partition: number, fields: Partial<LogRecord>) => {
-    tape.push(logRecord({ partition, offset: next[partition]!++, appendMs, ...fields }));
-    appendMs += below(random, 100_000) - (below(random, 40) === 0 ? 120_000 : 0);
-  };
-  const owner = new TextEncoder().encode('{"worker":"a"}');
-  append(0, { key: null, value: owner, headers: { isotherm: "1", "isotherm-kind": "owner" } });
-  while (queues.some(({ bodies }) => bodies.length > 0)) {
-    const { device, bodies } = queues[below(random, queues.length)]!;
-    const body = bodies.shift();
-    if (body !== undefined) {
-      append(partitionOf(device, partitions), { key: device, value: new TextEncoder().encode(body) });
-    }
-    if (below(random, 20) === 0) append(below(random, partitions), { key: null, value: null });
-  }
-  return tape;
-}
 
 /** The embedded log with this tape in it. */
 async function embeddedWith(tape: readonly LogRecord[], path: string): Promise<Log> {
@@ -65,42 +28,9 @@ async function embeddedWith(tape: readonly LogRecord[], path: string): Promise<L
   return log;
 }
 
-/** Reads all of `log` in fetches of at most `records`, and gives what is published then. */
-async function digestsOf(log: Log, tape: readonly LogRecord[], folder: string, records: number) {
-  const { retentionMs } = defaultAggregatorConfig.judge;
-  const aggregator = createAggregator({
-    reader: log.reader,
-    writer: log.writer,
-    clock: machineClock,
-    trace: silentTrace,
-    metrics: noMetrics,
-    live: createLiveFeed(silentTrace),
-    openPartition: async (partition) => {
-      const store = await openStore({ directory: folder, partition, retentionMs });
-      return { store, publisher: await openPublisher(store) };
-    },
-  }, { ...defaultAggregatorConfig, recordsPerCommitMax: records, publishEveryMs: 60_000, replay: true });
-  const ends = Array.from(
-    { length: partitions },
-    (_, at) => tape.filter(({ partition }) => partition === at).length,
-  );
-  const end = new AbortController();
-  const running = aggregator.run(end.signal);
-  await until("the tape is read", () => {
-    const status = aggregator.status();
-    return Promise.resolve(
-      ends.every((count, at) =>
-        status.some(({ partition, nextOffset }) => partition === at && nextOffset >= count)
-      ),
-    );
-  }, 60_000);
-  end.abort();
-  await running;
-  await log.close();
-  const published = (await readManifest(folder))?.partitions ?? [];
-  deepEqual(published.map(({ nextOffset }) => nextOffset), ends);
-  return published.map(({ rowDigest }) => rowDigest);
-}
+/** Reads all of `log` in fetches of at most `records`, and gives the digests of what is published then. */
+const digestsOf = async (log: Log, tape: readonly LogRecord[], folder: string, records: number) =>
+  (await publishLog(log, tape, partitions, folder, records)).map(({ rowDigest }) => rowDigest);
 
 Deno.test({
   name:
@@ -109,7 +39,7 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const tape = drawTape(3);
+    const tape = drawTape({ seed: 3, devices: 8, slotsPerDevice: 400, partitions });
     ok(tape.length > 120 && tape.some(({ appendMs }, i) => appendMs < (tape[i - 1]?.appendMs ?? 0)));
     const folder = await Deno.makeTempDir({ prefix: "isotherm-tape-" });
     const broker = await startKafka();

@@ -28,6 +28,7 @@ const directions: Readonly<Record<string, Directions>> = {
     all: ["core", "platform", "ingest", "aggregator", "dashboard", "firmware", "sim"],
     test: ["import"],
   },
+  spark: { all: ["core", "platform", "aggregator", "sim", "dev"] },
   bench: { all: ["core", "platform", "ingest", "aggregator", "dashboard", "sim"] },
   lint: { all: [] },
 };
@@ -35,6 +36,7 @@ const directions: Readonly<Record<string, Directions>> = {
 /** Packages with one owner: the rooms that may import them. */
 const packages: readonly { readonly name: RegExp; readonly rooms: readonly string[] }[] = [
   { name: /^(npm:)?kafkajs(@|\/|$)/, rooms: ["platform"] },
+  { name: /^(npm:)?@redis\//, rooms: ["platform"] },
   { name: /^(npm:)?mqtt(@|\/|$)/, rooms: ["platform"] },
   { name: /^(npm:)?@duckdb\//, rooms: ["platform"] },
   { name: /^node:sqlite$/, rooms: ["platform"] },
