@@ -63,9 +63,9 @@ export function judgeWorld(
       problems.push(`${name} is still on the board after the quiet phase`);
     }
   }
+  const devices = new Set(samples.map((sample) => sample.device));
   for (const [slot, [reading]] of counted) {
-    const isBoards = samples.some((sample) => sample.device === reading?.device);
-    if (isBoards && !known.has(slot)) problems.push(`${slot} is counted and was never measured`);
+    if (devices.has(reading?.device ?? "") && !known.has(slot)) problems.push(`${slot} is counted and was never measured`);
   }
   return [...problems, ...windowProblems(samples, rows, windows, counted)];
 }
@@ -113,7 +113,9 @@ function windowProblems(
     for (const spec of specs) {
       for (const { startMs } of windowsOf(spec, sample.sentTsMs)) {
         const key = JSON.stringify([sample.device, spec.label, startMs]);
-        held.set(key, [...held.get(key) ?? [], sample]);
+        const inside = held.get(key);
+        if (inside === undefined) held.set(key, [sample]);
+        else inside.push(sample);
       }
     }
   }

@@ -33,12 +33,48 @@ export class MemoryDisk {
   alerts: AlertRow[] = [];
   alertRules = new Map<string, AlertRuleRow>();
   alertStates = new Map<string, AlertStateRow>();
+  readonly readingsByDevice = new ByDevice<ReadingRow>();
+  readonly quarantinedByDevice = new ByDevice<QuarantineRow>();
   commits = 0;
   /** The next so many commits are refused. */
   commitsToRefuse = 0;
 
   open(partition: number): Store {
     return new MemoryStore(partition, this);
+  }
+}
+
+interface DeviceTime {
+  readonly device: string | null;
+  readonly tsMs: number | null;
+  readonly offset: number;
+  readonly index: number;
+}
+
+/** Finds rows of a list that only grows; a list that has become shorter is looked at anew. */
+class ByDevice<Row extends DeviceTime> {
+  #rows = new Map<string | null, Row[]>();
+  #count = 0;
+
+  /** Rows with event time in one of the half-open spans, each once, in log order. */
+  find(all: readonly Row[], spans: Needs["readings"]): Row[] {
+    if (all.length < this.#count) {
+      this.#rows.clear();
+      this.#count = 0;
+    }
+    for (; this.#count < all.length; this.#count++) {
+      const row = all[this.#count]!;
+      const same = this.#rows.get(row.device);
+      if (same === undefined) this.#rows.set(row.device, [row]);
+      else same.push(row);
+    }
+    const found = new Set<Row>();
+    for (const { device, fromMs, toMs } of spans) {
+      for (const row of this.#rows.get(device) ?? []) {
+        if (row.tsMs !== null && row.tsMs >= fromMs && row.tsMs < toMs) found.add(row);
+      }
+    }
+    return [...found].sort((a, b) => a.offset - b.offset || a.index - b.index);
   }
 }
 
@@ -72,13 +108,9 @@ class MemoryStore implements Store {
 
   lookup(needs: Needs): Promise<Known> {
     assert(this.#isOpen, "a store is open while it is used");
-    const isNeeded = (row: { readonly device: string | null; readonly tsMs: number | null }) =>
-      needs.readings.some(({ device, fromMs, toMs }) =>
-        row.device === device && row.tsMs !== null && row.tsMs >= fromMs && row.tsMs < toMs
-      );
     return Promise.resolve({
-      readings: this.disk.readings.filter(isNeeded),
-      quarantined: this.disk.quarantined.filter(isNeeded),
+      readings: this.disk.readingsByDevice.find(this.disk.readings, needs.readings),
+      quarantined: this.disk.quarantinedByDevice.find(this.disk.quarantined, needs.readings),
       windows: needs.allVersions === true
         ? this.disk.versions.filter((row) => needs.windows.some((need) => windowKey(need) === windowKey(row)))
         : needs.windows.flatMap((need) => this.disk.windows.get(windowKey(need)) ?? []),
