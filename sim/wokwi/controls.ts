@@ -107,7 +107,7 @@ export class Controls {
   /** Null, or why not. Unknown parts and controls are told which there are. */
   set(part: string, name: string, value: number): Refusal | null {
     const known = this.#controls();
-    const controls = known[part];
+    const controls = Object.hasOwn(known, part) ? known[part] : undefined;
     if (controls === undefined) {
       return this.#wiring.parts.has(part)
         ? refusal(404, `${part} has no controls here; ${listOf(Object.keys(known))} have`)

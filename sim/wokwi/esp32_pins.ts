@@ -30,10 +30,10 @@ export const gpioNumbers: readonly number[] = [
   39,
 ]; // deno-fmt-ignore
 
-const common: Readonly<Record<string, number>> = { TX: 1, RX: 3, TX0: 1, RX0: 3, VP: 36, VN: 39 };
+const common = new Map(Object.entries({ TX: 1, RX: 3, TX0: 1, RX0: 3, VP: 36, VN: 39 }));
 /** The DevKitC v4 brings the flash's pins out under their names on that bus. */
-const flashPins: Readonly<Record<string, number>> = { CLK: 6, D0: 7, D1: 8, D2: 9, D3: 10, CMD: 11 };
-const doit: Readonly<Record<string, number>> = { TX2: 17, RX2: 16 };
+const flashPins = new Map(Object.entries({ CLK: 6, D0: 7, D1: 8, D2: 9, D3: 10, CMD: 11 }));
+const doit = new Map(Object.entries({ TX2: 17, RX2: 16 }));
 
 /** What a pin of a board is. */
 export type BoardPin =
@@ -56,7 +56,7 @@ export function boardPin(boardType: string, name: string): BoardPin | null {
 }
 
 function gpioOf(isDevKitC: boolean, name: string): number | null {
-  const named = common[name] ?? (isDevKitC ? flashPins : doit)[name];
+  const named = common.get(name) ?? (isDevKitC ? flashPins : doit).get(name);
   if (named !== undefined) return named;
   const digits = (isDevKitC ? /^(?:GPIO)?(\d{1,2})$/ : /^(?:GPIO|D)?(\d{1,2})$/).exec(name)?.[1];
   const gpio = Number(digits);
