@@ -149,6 +149,7 @@ const started = (args: string[], more: Partial<Started> = {}): string => {
     key: null,
     boards: ["desk-1"],
     historyMs: 600_000,
+    neighboursBackMs: null,
     task: "deno task",
     ...more,
   }).join("\n");
@@ -171,6 +172,12 @@ In a second terminal:
 Ctrl-C stops it; the next start goes on from here. Times below are UTC.
 `,
   );
+});
+
+Deno.test("the banner says that the neighbour starts later", () => {
+  const text = started([], { boards: ["board-1", "board-2"], neighboursBackMs: 60_000 });
+  equal(text.includes("board-1, board-2: simulated ESP32"), true, text);
+  equal(text.includes("starting 10m (board-2 1m) back\n"), true, text);
 });
 
 Deno.test("the banner shows an address without its password", () => {
