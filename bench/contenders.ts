@@ -23,7 +23,8 @@ export function isotherm(job: Job, name: string, windows: string, port: number):
     command: Deno.execPath(),
     args: ["run", ...PERMISSIONS, `${root}aggregator/main.ts`],
     env: {
-      ISOTHERM_LOG: `kafka://${job.broker}/${job.topic}`,
+      // A group of its own: the contender before was killed, and its group waits for it for the length of a session.
+      ISOTHERM_LOG: `kafka://${job.broker}/${job.topic}?group=${groupOf(job.folder)}`,
       ISOTHERM_DATA: job.folder,
       ISOTHERM_WINDOWS: windows,
       ISOTHERM_AGGREGATOR_PORT: String(port),
@@ -41,6 +42,8 @@ export function isotherm(job: Job, name: string, windows: string, port: number):
     },
   };
 }
+
+const groupOf = (folder: string) => `bench-${folder.slice(folder.lastIndexOf("-") + 1)}`;
 
 /** Java's usual settings for a service on two cores. */
 const JAVA = ["-Xmx1g"];
