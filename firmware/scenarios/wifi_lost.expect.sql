@@ -1,7 +1,7 @@
 -- Not one slot of an hour without a network is lost, and both balances hold.
 SELECT slots, counted + counted_late AS counted, sensor_fault, quarantined, lost, missing FROM ledger_slots;
 --> slots | counted | sensor_fault | quarantined | lost | missing
---> 398 | 398 | 0 | 0 | 0 | 0
+--> 401 | 401 | 0 | 0 | 0 | 0
 
 SELECT arrivals = counted + counted_late + sensor_fault + quarantined + duplicates + released AS balanced
 FROM ledger_arrivals;
