@@ -349,6 +349,26 @@ Deno.test("a restart is the same run again, byte for byte, with its knobs where 
   assert.equal(talk.serial(), first + first);
 });
 
+Deno.test("a custom chip is no error: its log says that it isn't simulated", async () => {
+  await using talk = new Talk();
+  await talk.done("file:upload", { name: "main.py", text: MAIN });
+  await talk.done("sim:start", { firmware: "main.py", chips: ["inverter"], pause: true });
+  await talk.done("sim:status");
+  assert.deepEqual(talk.events("chips:log").map(({ payload }) => payload), [
+    { chip: "inverter", message: "custom chips are not simulated here" },
+  ]);
+});
+
+Deno.test("recursion without end is an error of the program, and none of the simulator", async () => {
+  await using talk = new Talk();
+  await talk.start(
+    "def deeper(n):\n    return deeper(n + 1)\ntry:\n    deeper(0)\nexcept RuntimeError as error:\n    print(error)",
+  );
+  await talk.resume(SECOND);
+  assert.match(talk.serial(), /^maximum recursion depth exceeded\r\n/);
+  assert.deepEqual(talk.events("chips:log"), []);
+});
+
 Deno.test("without pause, a start and a restart run at once", async () => {
   await using talk = new Talk();
   await talk.done("file:upload", { name: "main.py", text: MAIN });

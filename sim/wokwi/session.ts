@@ -306,6 +306,11 @@ export class WokwiSession {
       onEdge: (edge) => this.#pins.edge(this.#simulation, edge),
     });
     this.#isRunning = params.pause !== true;
+    this.#afterReply = () => {
+      for (const chip of params.chips ?? []) {
+        this.#event("chips:log", { chip, message: "custom chips are not simulated here" });
+      }
+    };
     return {};
   }
 
