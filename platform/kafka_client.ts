@@ -11,6 +11,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { Kafka, type KafkaConfig, logLevel } from "kafkajs";
+import "./kafkajs_produce.ts";
 import "./kafkajs_timers.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { LogRefused, LogUnavailable } from "../core/ports/log.ts";
