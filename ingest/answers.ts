@@ -22,21 +22,38 @@ export function refused(
   return { kind: "refused", name, detail, ...more };
 }
 
+/** An answer before it is a `Response`. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
 const encoder = new TextEncoder();
+const JSON_HEADERS = { "content-type": "application/json" };
+
+/** A body as JSON. */
+export const jsonText = (status: number, body: unknown): Answer => ({
+  status,
+  headers: JSON_HEADERS,
+  body: JSON.stringify(body),
+});
+
+/** An answer with its exact length. */
+export function responseOf({ status, headers, body }: Answer): Response {
+  const bytes = encoder.encode(body);
+  return new Response(bytes, { status, headers: { "content-length": String(bytes.length), ...headers } });
+}
 
 /** JSON with its exact length. */
-export function jsonAnswer(
+export const jsonAnswer = (
   status: number,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
-): Response {
-  const bytes = encoder.encode(JSON.stringify(body));
-  const all = { "content-type": "application/json", "content-length": String(bytes.length), ...headers };
-  return new Response(bytes, { status, headers: all });
-}
+): Response => responseOf({ status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) });
 
-/** The problem document of a refusal. */
-export function problemAnswer(refusal: Refusal, requestId: string): Response {
+/** The problem document of a refusal, as text. */
+export function problemText(refusal: Refusal, requestId: string): Answer {
   const { name, detail, problems, retryAfterMs } = refusal;
   const document = problemDocument(name, detail, {
     requestId,
@@ -50,5 +67,9 @@ export function problemAnswer(refusal: Refusal, requestId: string): Response {
   if (retryAfterMs !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfterMs / 1_000)));
   }
-  return jsonAnswer(document.status, document, headers);
+  return { status: document.status, headers, body: JSON.stringify(document) };
 }
+
+/** The problem document of a refusal. */
+export const problemAnswer = (refusal: Refusal, requestId: string): Response =>
+  responseOf(problemText(refusal, requestId));

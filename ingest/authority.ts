@@ -1,4 +1,6 @@
 /** Who may write what, as ingest sees it. `key_ring.ts` implements it on hashed keys. */
+import type { Incoming } from "./incoming.ts";
+
 export interface Grant {
   /** Name of the key, for trace and fairness; never the secret. */
   readonly key: string;
@@ -17,8 +19,8 @@ export interface Authority {
 export const openAuthority: Authority = { check: () => ({ key: "", isAdmin: true, allows: () => true }) };
 
 /** The secret of `Authorization: Bearer …` or `Token …` (InfluxDB's clients), or of `X-Api-Key`. */
-export function secretOf(headers: Headers): string | null {
-  const authorization = headers.get("authorization");
+export function secretOf({ header }: Pick<Incoming, "header">): string | null {
+  const authorization = header("authorization");
   const bearer = authorization === null ? null : /^(?:Bearer|Token) +(\S+)$/i.exec(authorization);
-  return bearer?.[1] ?? headers.get("x-api-key");
+  return bearer?.[1] ?? header("x-api-key");
 }

@@ -111,7 +111,16 @@ async function readShort(
   }
   if (bytes === undefined) return refused("too-slow", `the body took longer than ${bodyMs / 1_000} s`);
   if (bytes === null) return refused("bad-request", "the request ended before its body was complete");
-  if (bytes.length > bytesMax) return tooLarge(bytesMax, "it has more");
+  return wholeBody(bytes, { bytesMax }, budget);
+}
+
+/** A body that has arrived, as long as was stated. */
+export function wholeBody(
+  bytes: Uint8Array<ArrayBuffer>,
+  { bytesMax }: Pick<BodyLimits, "bytesMax">,
+  budget: ByteBudget,
+): BodyOutcome {
+  if (bytes.length > bytesMax) return tooLarge(bytesMax, `it states ${bytes.length}`);
   if (!budget.take(bytes.length)) {
     return refused("busy", "too many bodies are being received", { retryAfterMs: budget.retryAfterMs() });
   }

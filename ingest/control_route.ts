@@ -3,6 +3,7 @@ import type { Appended } from "../core/ports/log.ts";
 import { decodeDeviceRecord, decodeRelease, deviceNameProblem } from "../core/schema.ts";
 import { jsonAnswer, type Refusal, refused } from "./answers.ts";
 import { secretOf } from "./authority.ts";
+import { incomingOf } from "./incoming.ts";
 import type { Intake } from "./intake.ts";
 
 /** No control record is longer. */
@@ -36,9 +37,10 @@ async function takeControl(
   intake: Intake,
   decode: (bytes: Uint8Array) => Control | string,
 ): Promise<Response | Refusal> {
-  const admitted = intake.admit(request, secretOf(request.headers));
+  const incoming = incomingOf(request);
+  const admitted = intake.admit(incoming, secretOf(incoming));
   if (admitted.kind === "refused") return admitted;
-  const body = await intake.body(request, BYTES_MAX);
+  const body = await intake.body(incoming, BYTES_MAX);
   if (body.kind === "refused") return body;
   try {
     const control = decode(body.bytes);

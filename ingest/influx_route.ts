@@ -6,6 +6,7 @@
 import { problemKinds } from "../core/problem.ts";
 import { jsonAnswer, type Refusal, refused } from "./answers.ts";
 import { type Grant, secretOf } from "./authority.ts";
+import { type Incoming, incomingOf } from "./incoming.ts";
 import { mapPoints, precisionNames } from "./influx.ts";
 import type { Intake } from "./intake.ts";
 import type { IngestLimits } from "./limits.ts";
@@ -23,7 +24,8 @@ export async function takeLines(
   limits: IngestLimits,
 ): Promise<Response | Refusal> {
   const query = new URL(request.url).searchParams;
-  const admitted = intake.admit(request, influxSecret(request.headers, query));
+  const incoming = incomingOf(request);
+  const admitted = intake.admit(incoming, influxSecret(incoming, query));
   if (admitted.kind === "refused") return admitted;
   const precision = query.get("precision") ?? "ns";
   if (!precisionNames.includes(precision)) {
@@ -32,7 +34,7 @@ export async function takeLines(
       `the precision ${JSON.stringify(precision.slice(0, 20))} is unknown: use ns, us, ms or s`,
     );
   }
-  const body = await intake.body(request, limits.ndjsonBytesMax);
+  const body = await intake.body(incoming, limits.ndjsonBytesMax);
   if (body.kind === "refused") return body;
   try {
     return await write(body.bytes, precision, admitted.grant, intake, limits);
@@ -83,8 +85,8 @@ function told(problems: readonly LineProblem[]): string {
 }
 
 /** InfluxDB 1's clients send a password, by Basic or in the query; it is the key. */
-function influxSecret(headers: Headers, query: URLSearchParams): string | null {
-  const basic = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(headers.get("authorization") ?? "");
+function influxSecret(incoming: Incoming, query: URLSearchParams): string | null {
+  const basic = /^Basic +([A-Za-z0-9+/=]+)$/i.exec(incoming.header("authorization") ?? "");
   if (basic !== null) {
     try {
       const pair = atob(basic[1]!);
@@ -93,7 +95,7 @@ function influxSecret(headers: Headers, query: URLSearchParams): string | null {
       return null;
     }
   }
-  return secretOf(headers) ?? query.get("p");
+  return secretOf(incoming) ?? query.get("p");
 }
 
 /** Some clients look for it to know that this is something they can talk to. */

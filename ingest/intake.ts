@@ -8,9 +8,10 @@ import type { Appended, NewRecord } from "../core/ports/log.ts";
 import { formatVersion, headerNames } from "../core/schema.ts";
 import { type Refusal, refused } from "./answers.ts";
 import { type Authority, type Grant, openAuthority } from "./authority.ts";
-import { ByteBudget, readBody } from "./body.ts";
+import { ByteBudget } from "./body.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { encodingOf, expand } from "./encoding.ts";
+import type { Incoming } from "./incoming.ts";
 import { type Flagged, flaggedOf, type Parcel } from "./parcel.ts";
 import type { IngestConfig, IngestPorts } from "./ports.ts";
 
@@ -46,10 +47,10 @@ export class Intake {
 
   /** What stands before every request: no browser's page sent it, the key is valid, and the log takes records. */
   admit(
-    request: Request,
+    request: Incoming,
     secret: string | null,
   ): { readonly kind: "admitted"; readonly grant: Grant } | Refusal {
-    if (request.headers.has("origin")) {
+    if (request.header("origin") !== null) {
       return refused("not-allowed", "a page in a browser sent this: readings are taken from programs only");
     }
     const grant = this.#authority.check(secret);
@@ -60,11 +61,11 @@ export class Intake {
   }
 
   /** Reads and expands a body within its bounds. The caller releases it. */
-  async body(request: Request, bytesMax: number): Promise<HeldBody | Refusal> {
-    const encoding = encodingOf(request.headers.get("content-encoding"));
+  async body(request: Incoming, bytesMax: number): Promise<HeldBody | Refusal> {
+    const encoding = encodingOf(request.header("content-encoding"));
     if (encoding.kind === "refused") return encoding;
     const { bodyMs } = this.#config.limits;
-    const body = await readBody(request, { bytesMax, bodyMs }, this.#budget, this.#ports.clock);
+    const body = await request.read({ bytesMax, bodyMs }, this.#budget, this.#ports.clock);
     if (body.kind === "refused") return body;
     let held = body.bytes.length;
     const release = () => this.#budget.give(held);

@@ -32,6 +32,7 @@ await runService({
     const mqtt = await mqttBridge(settings, ingest, { clock, trace, metrics });
     return {
       handler: ingest.handler,
+      plain: ingest.plain,
       listen: { hostname, port: settings.port, ...tls === null ? {} : { tls: tls.tls } },
       listening: (server) => tls?.attach(server),
       ready: () => ingest.ready(),

@@ -7,8 +7,18 @@
 import { type Context, Hono } from "hono";
 import { defaultConfig } from "../core/config.ts";
 import type { Random } from "../core/ports/random.ts";
-import { jsonAnswer, problemAnswer, type Refusal, refused } from "./answers.ts";
+import {
+  type Answer,
+  jsonAnswer,
+  jsonText,
+  problemAnswer,
+  problemText,
+  type Refusal,
+  refused,
+  responseOf,
+} from "./answers.ts";
 import { actOnDevice, release } from "./control_route.ts";
+import { type Incoming, incomingOf, wholeIncoming } from "./incoming.ts";
 import { Intake } from "./intake.ts";
 import { ingestLimits } from "./limits.ts";
 import {
@@ -33,6 +43,11 @@ export interface Ingest {
   readonly app: Hono;
   /** The same as a server's handler. */
   readonly handler: (request: Request) => Response | Promise<Response>;
+  /** Readings in short bodies, without the web's objects: the same answers as the handler's, for less. */
+  readonly plain: {
+    readonly path: string;
+    handle(request: Parameters<typeof wholeIncoming>[0]): Promise<Answer>;
+  };
   /** For doors that aren't HTTP. */
   readonly intake: Intake;
   /** Null when readings are taken, else a sentence. */
@@ -41,10 +56,11 @@ export interface Ingest {
   stop(): Promise<void>;
 }
 
+const READINGS_PATH = "/v1/readings";
 /** What a visitor finds. */
 const ROOT = {
   service: "isotherm ingest",
-  readings: "/v1/readings",
+  readings: READINGS_PATH,
   reference: "/reference",
   openapi: "/openapi.json",
 };
@@ -61,7 +77,14 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
   const { clock, random, trace, metrics } = ports;
   const intake = new Intake(ports, { judge, limits });
 
-  /** Turns a refusal into its document, and tells the trace under the document's id. */
+  /** Counts a refusal and tells the trace; the id under which it is told. */
+  const told = ({ name, detail }: Refusal, sentId: string | null): string => {
+    const requestId = requestIdOf(sentId, random);
+    metrics.count("isotherm_ingest_refused_total", 1, { problem: name });
+    trace.emit("debug", "ingest.refused", { requestId, problem: name, detail });
+    return requestId;
+  };
+  /** Turns a refusal into its document. */
   const answered = async (
     request: Request,
     outcome: Promise<Response | Refusal>,
@@ -69,24 +92,23 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
   ): Promise<Response> => {
     const result = await outcome;
     if (result instanceof Response) return result;
-    const requestId = requestIdOf(request.headers, random);
-    metrics.count("isotherm_ingest_refused_total", 1, { problem: result.name });
-    trace.emit("debug", "ingest.refused", { requestId, problem: result.name, detail: result.detail });
-    return document(result, requestId);
+    return document(result, told(result, request.headers.get("x-request-id")));
+  };
+  const readings = async (incoming: Incoming): Promise<Answer> => {
+    const result = await takeReadings(incoming, intake, limits, clock.nowMs);
+    if (result.kind === "accepted") return jsonText(202, result.answer);
+    return problemText(result, told(result, incoming.header("x-request-id")));
   };
   const lines = (version: InfluxVersion) => ({ req: { raw } }: Context) =>
     answered(raw, takeLines(raw, intake, limits), (refusal, id) => influxProblem(refusal, version, id));
   const refusing = (refusal: Refusal) => (context: Context) =>
-    problemAnswer(refusal, requestIdOf(context.req.raw.headers, random));
+    problemAnswer(refusal, requestIdOf(context.req.raw.headers.get("x-request-id"), random));
   const only = (allow: string) =>
     refusing(refused("method-not-allowed", `use ${allow} here`, { headers: { allow } }));
 
   const app = new Hono();
-  app.post(
-    "/v1/readings",
-    ({ req: { raw } }) => answered(raw, takeReadings(raw, intake, limits, clock.nowMs)),
-  );
-  app.all("/v1/readings", only("POST"));
+  app.post(READINGS_PATH, async ({ req: { raw } }) => responseOf(await readings(incomingOf(raw))));
+  app.all(READINGS_PATH, only("POST"));
   app.post(
     "/v1/devices/:device",
     ({ req }) => answered(req.raw, actOnDevice(req.raw, req.param("device"), intake)),
@@ -111,6 +133,7 @@ export function createIngest(ports: IngestPorts, config: Partial<IngestConfig> =
   return {
     app,
     handler: (request) => app.fetch(request),
+    plain: { path: READINGS_PATH, handle: (request) => readings(wholeIncoming(request)) },
     intake,
     ready: () => intake.ready(),
     stop: () => intake.stop(),
@@ -123,8 +146,7 @@ async function shortText(request: Request): Promise<string> {
 }
 
 /** The sender's own id if it is harmless, else one of ours. */
-function requestIdOf(headers: Headers, random: Random): string {
-  const sent = headers.get("x-request-id");
+function requestIdOf(sent: string | null, random: Random): string {
   if (sent !== null && /^[\w.:-]{1,64}$/.test(sent)) return sent;
   const hex = () => random.uint32().toString(16).padStart(8, "0");
   return hex() + hex();

@@ -1,7 +1,8 @@
 /** `POST /v1/readings`: batches as JSON or NDJSON. */
-import { jsonAnswer, type Refusal } from "./answers.ts";
+import type { Refusal } from "./answers.ts";
 import { secretOf } from "./authority.ts";
 import { formatOf, parseBody } from "./formats.ts";
+import type { Incoming } from "./incoming.ts";
 import type { Intake, Taken } from "./intake.ts";
 import type { IngestLimits } from "./limits.ts";
 import type { Flagged } from "./parcel.ts";
@@ -21,15 +22,14 @@ export interface Accepted {
 }
 
 export async function takeReadings(
-  request: Request,
+  request: Incoming,
   intake: Intake,
   limits: IngestLimits,
   nowMs: () => number,
-): Promise<Response | Refusal> {
-  const { headers } = request;
-  const admitted = intake.admit(request, secretOf(headers));
+): Promise<{ readonly kind: "accepted"; readonly answer: Accepted } | Refusal> {
+  const admitted = intake.admit(request, secretOf(request));
   if (admitted.kind === "refused") return admitted;
-  const format = formatOf(headers.get("content-type"));
+  const format = formatOf(request.header("content-type"));
   if (format.kind === "refused") return format;
   const body = await intake.body(
     request,
@@ -40,7 +40,7 @@ export async function takeReadings(
     const parsed = parseBody(format.format, body.bytes, limits);
     if (parsed.kind === "refused") return parsed;
     const taken = await intake.append(admitted.grant, parsed.parcels, body.bytes.length);
-    return taken.kind === "refused" ? taken : jsonAnswer(202, accepted(taken, limits, nowMs()));
+    return taken.kind === "refused" ? taken : { kind: "accepted", answer: accepted(taken, limits, nowMs()) };
   } finally {
     body.release();
   }

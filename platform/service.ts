@@ -39,7 +39,13 @@ import {
 import { machineClock } from "./clock.ts";
 import { type MetricsRegistry, metricsRegistry } from "./metrics.ts";
 import { machineRandom } from "./random.ts";
-import { type Handler, type HttpOptions, type HttpServer, serveHttp } from "./service_http.ts";
+import {
+  type Handler,
+  type HttpOptions,
+  type HttpServer,
+  type PlainRoute,
+  serveHttp,
+} from "./service_http.ts";
 import { jsonTrace } from "./trace.ts";
 
 /** From the first signal to the end of the process; below the 10 s after which Docker kills. */
@@ -68,6 +74,7 @@ export interface ServiceContext<S extends SettingTable> {
 
 export interface RunningService {
   readonly handler: Handler;
+  readonly plain?: PlainRoute;
   readonly listen: Pick<HttpOptions, "hostname" | "port" | "tls" | "limits">;
   /** Null when ready, else a sentence that says what is missing. */
   ready(): string | null;
@@ -147,6 +154,7 @@ export async function runService<S extends SettingTable>(spec: ServiceSpec<S>): 
     const service = running;
     server = await serveHttp({
       ...service.listen,
+      ...service.plain === undefined ? {} : { plain: service.plain },
       handler: withOperations({
         handler: service.handler,
         ready: () => stopping ? "it is stopping" : service.ready(),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { silentTrace } from "../core/ports/trace.ts";
 import { machineClock } from "./clock.ts";
 import { metricsRegistry } from "./metrics.ts";
-import { type Handler, httpLimits, type HttpServer, serveHttp } from "./service_http.ts";
+import { type Handler, httpLimits, type HttpServer, type PlainRoute, serveHttp } from "./service_http.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -12,10 +12,12 @@ async function withServer(
   handler: Handler,
   test: (server: HttpServer, metrics: ReturnType<typeof metricsRegistry>) => Promise<void>,
   limits: Partial<typeof httpLimits> = {},
+  plain?: PlainRoute,
 ) {
   const metrics = metricsRegistry();
   const server = await serveHttp({
     handler,
+    ...plain === undefined ? {} : { plain },
     port: 0,
     limits: { headersMs: 300, requestMs: 600, idleMs: 30_000, checkMs: 50, lingerMs: 300, ...limits },
     clock: machineClock,
@@ -79,6 +81,80 @@ Deno.test("a request's method, path and body reach the handler, the answer has i
     assert.match(answer, /\r\ncontent-length: 46\r\n/i);
     assert.match(answer, /\{"method":"POST","path":"\/a\/b","body":"hello"\}$/);
   });
+});
+
+/** Says by which way a request came, and what it held. */
+const byHandler: Handler = async (request) => new Response(`handler: ${await request.text()}`);
+const byPlain: PlainRoute = {
+  path: "/plain",
+  handle: ({ header, body }) => {
+    const text = decoder.decode(body);
+    if (text === "fault") throw new Error("a fault of the route");
+    return Promise.resolve({
+      status: 202,
+      headers: { "content-type": "text/plain", "x-seen": header("x-sent") ?? "none" },
+      body: `plain: ${text}`,
+    });
+  },
+};
+const post = (path: string, body: string, more = "") =>
+  `POST ${path} HTTP/1.1\r\nhost: x\r\n${more}content-length: ${encoder.encode(body).length}\r\n\r\n${body}`;
+
+Deno.test("a short post to the plain route goes the plain way, in order with others on its connection", async () => {
+  await withServer(
+    byHandler,
+    async ({ port }, metrics) => {
+      const close = "connection: close\r\n";
+      const all = post("/plain", "ä1", "X-Sent: a\r\nx-sent: b\r\n") + post("/other", "2") +
+        post("/plain", "3", close);
+      const answers = await exchange(port, all);
+      const bodies = answers.split(/HTTP\/1\.1 /).slice(1);
+      assert.match(bodies[0]!, /^202 .*\r\ncontent-length: 10\r\n.*x-seen: a, b\r\n.*\r\n\r\nplain: ä1$/is);
+      assert.match(bodies[1]!, /^200 .*handler: 2$/s);
+      assert.match(bodies[2]!, /^202 .*x-seen: none\r\n.*connection: close\r\n.*plain: 3$/is);
+      assert.match(metrics.text(), /isotherm_http_requests_total\{status="202"\} 2\n/);
+    },
+    {},
+    byPlain,
+  );
+});
+
+Deno.test("what isn't a short post of a stated length goes the handler's way", async () => {
+  await withServer(
+    byHandler,
+    async ({ port }) => {
+      const close = "connection: close\r\n";
+      const chunked =
+        "POST /plain HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+      assert.match(await exchange(port, chunked), /handler: a$/);
+      assert.match(await exchange(port, post("/plain", "x".repeat(101), close)), /handler: x+$/);
+      assert.match(await exchange(port, post("/plain", "x".repeat(100), close)), /plain: x+$/);
+      assert.match(await exchange(port, post("/plain?a=b", "a", close)), /handler: a$/);
+      assert.match(
+        await exchange(port, `PUT /plain HTTP/1.1\r\nhost: x\r\n${close}content-length: 1\r\n\r\na`),
+        /handler: a$/,
+      );
+    },
+    { wholeBodyBytesMax: 100 },
+    byPlain,
+  );
+});
+
+Deno.test("a fault of the plain route is answered with 500, and a body that never ends with 408", async () => {
+  await withServer(
+    byHandler,
+    async ({ port }) => {
+      assert.match(
+        await exchange(port, post("/plain", "fault", "connection: close\r\n")),
+        /^HTTP\/1\.1 500 .*"request_id"/s,
+      );
+      const half = "POST /plain HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf";
+      assert.match(await exchange(port, half), /^HTTP\/1\.1 408 /);
+      assert.match(await exchange(port, post("/plain", "on", "connection: close\r\n")), /plain: on$/);
+    },
+    {},
+    byPlain,
+  );
 });
 
 Deno.test("a large body arrives as a stream, chunked bodies too", async () => {
