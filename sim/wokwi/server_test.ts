@@ -277,6 +277,32 @@ Deno.test("the board reaches this machine as host.wokwi.internal, and nothing el
   }
 });
 
+Deno.test("in real time, too, an answer from outside reaches a board that waits for nothing else", async () => {
+  const web = createServer((_request, response) => response.end("answered"));
+  await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+  const { port } = web.address() as AddressInfo;
+  try {
+    await withServer({ pace: "real" }, async ({ url }) => {
+      const client = await Client.open(url);
+      await client.start(
+        FETCH.replace(/for host in [^]*?:\n/, 'for host in ("localhost",):\n').replace("PORT", String(port)),
+      );
+      await client.done("pause-point:add", {
+        id: "end",
+        type: "serial-bytes",
+        bytes: [...new TextEncoder().encode("answered")],
+      });
+      assert.match(await client.resume({ pauseAfter: 30 * SECOND }), /localhost b'answered$/);
+      // Not at the end of the wait, when an event lets everything in.
+      assert.ok(Number(client.frames.at(-1)?.nanos) < 20 * SECOND);
+      await client.close();
+    });
+  } finally {
+    web.close();
+    web.closeAllConnections();
+  }
+});
+
 Deno.test("by default a board that nobody waits for runs in real time, and at full speed for who waits", async () => {
   const nanosAfter = async (pace: "auto" | "real" | "max", wallMs: number): Promise<number> => {
     let nanos = 0;

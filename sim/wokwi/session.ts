@@ -156,11 +156,12 @@ export class WokwiSession {
     // A time that has passed is due when the board has done all that it does at this nanosecond.
     const askedNanos = Math.min(this.#points.nextNanos() ?? Infinity, this.#pauseAtNanos ?? Infinity);
     const limitNanos = Math.max(askedNanos, simulation.nanos);
+    await simulation.settle();
     const nextNanos = Math.min(simulation.nextNanos ?? Infinity, limitNanos);
     const isAwaited = this.#points.size > 0 || this.#pauseAtNanos !== null;
     const waitMs = this.#pacer.waitMs(simulation.nanos, nextNanos, isAwaited);
     if (waitMs > 0) {
-      await this.#woken(waitMs);
+      await this.#woken(simulation.hasOutside ? Math.min(waitMs, OUTSIDE_MS) : waitMs);
       return simulation.moveTo(Math.min(nextNanos, this.#pacer.realNanos(simulation.nanos)));
     }
     const outcome = await simulation.advance(limitNanos);

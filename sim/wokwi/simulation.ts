@@ -139,11 +139,15 @@ export class Simulation {
     scheduler.at(scheduler.nowMs, () => this.#board.serialInput(new Uint8Array(bytes)));
   }
 
+  /** Lets what has come from outside the simulated world become events; to be called before time is let pass. */
+  async settle(): Promise<void> {
+    if (this.#step === null) await this.#options.world.settle?.();
+  }
+
   /** One event, or what is left of the one that it stands in; never past `limitNanos`. */
   async advance(limitNanos: number): Promise<Advance> {
     const held = new Promise<"held">((resolve) => this.#onHeld = () => resolve("held"));
     if (this.#step === null) {
-      await this.#options.world.settle?.();
       const next = this.#next();
       if (next === null || next > limitNanos) {
         if (!Number.isFinite(limitNanos)) return "nothing";
