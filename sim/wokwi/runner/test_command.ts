@@ -59,6 +59,7 @@ async function runAll(options: TestOptions, ports: TestPorts): Promise<number> {
   if (typeof access === "string") throw new Refused(access);
   const weather = options.weather === null ? [] : await weatherOf(options.weather);
   const planned = await plan(options.files);
+  if (options.artifacts !== null) refuseNamesakes(planned);
   // As with wokwi-cli, what the lint says is shown and stops nothing.
   for (const project of new Set(planned.map(({ project }) => project))) {
     for (const { severity, sentence } of lintDiagram(project.diagram)) {
@@ -82,9 +83,7 @@ async function runOne(
   ports: TestPorts,
 ): Promise<ScenarioOutcome> {
   const { path, scenario, project, expectations } = planned;
-  const kept = options.artifacts === null
-    ? null
-    : join(options.artifacts, basename(path).slice(0, -suffix.length));
+  const kept = options.artifacts === null ? null : join(options.artifacts, nameOf(path));
   const temporary = kept === null ? await Deno.makeTempDir({ prefix: "isotherm-wokwi-" }) : null;
   const folder = kept ?? temporary ?? "";
   ports.print(path);
@@ -149,6 +148,19 @@ async function plan(given: readonly string[]): Promise<Planned[]> {
   }
   if (problems.length > 0) throw new Refused(problems.join("\n"));
   return planned;
+}
+
+const nameOf = (path: string) => basename(path, suffix);
+
+/** What is kept lies in a folder of the scenario's name. */
+function refuseNamesakes(planned: readonly Planned[]): void {
+  const seen = new Set<string>();
+  for (const name of planned.map(({ path }) => nameOf(path))) {
+    if (seen.has(name)) {
+      throw new Refused(`two scenarios are called ${name}: --artifacts would keep one of them`);
+    }
+    seen.add(name);
+  }
 }
 
 async function scenariosIn(path: string): Promise<string[]> {

@@ -101,9 +101,13 @@ Deno.test("a mistake in any file is told before anything starts", async () => {
     ["DIR --weather DIR/none.csv", /none\.csv does not exist/],
     ["DIR --weather DIR/main.py", /main\.py: line 1: must be seconds,temperature_c,humidity_pct/],
     ["DIR --cloud", /WOKWI_CLI_TOKEN is missing/],
+    ["DIR/a.scenario.yaml DIR/a.scenario.yaml --artifacts DIR/kept", /two scenarios are called a/],
   ];
   for (const [args, message] of cases) {
-    await ran({}, args, ({ code, complained }) => {
+    const files: Record<string, string> = args.includes("a.scenario.yaml")
+      ? { "a.scenario.yaml": passing }
+      : {};
+    await ran(files, args, ({ code, complained }) => {
       assert.equal(code, 1, args);
       assert.match(complained, message);
     });
