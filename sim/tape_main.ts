@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { defaultConfig, type JudgeConfig } from "../core/config.ts";
 import { windowLine } from "../core/digest.ts";
+import { parseWindows } from "../core/windows_config.ts";
 import type { LogReader, LogRecord } from "../core/ports/log.ts";
 import { noMetrics } from "../core/ports/metrics.ts";
 import { silentTrace } from "../core/ports/trace.ts";
@@ -21,12 +22,13 @@ const TAPES = new URL("./tapes/", import.meta.url);
 
 const help = `deno task tape record --seed N [--devices N] [--hours H] --to FILE
 deno task tape record --scenario FILE --to FILE
-deno task tape record --from-log ADDRESS --partitions N [--since TIME] [--until TIME] --to FILE
+deno task tape record --from-log ADDRESS --partitions N [--windows LIST] [--since TIME] [--until TIME] --to FILE
 deno task tape golden                      records the tapes in sim/tapes again
 deno task tape show FILE                   its head and its rows
 deno task replay TAPE [--through sim|embedded|kafka://host:port/topic|redis://host:port/name] [--batch N] [--workers N]
 
-ADDRESS is embedded:DIR, kafka://host:port/topic or redis://host:port/name; a TIME is ISO 8601, of append time.`;
+ADDRESS is embedded:DIR, kafka://host:port/topic or redis://host:port/name; a TIME is ISO 8601, of append time. LIST is what
+ISOTHERM_WINDOWS says of the aggregator, by default 1m,1h,1d.`;
 
 const text = { type: "string" } as const;
 
@@ -44,6 +46,7 @@ export async function main(args: readonly string[]): Promise<number> {
           "scenario": text,
           "from-log": text,
           "partitions": text,
+          "windows": text,
         },
         ...{ "since": text, "until": text, "to": text, "through": text, "batch": text, "workers": text },
         help: { type: "boolean" },
@@ -79,6 +82,13 @@ async function record(values: Values, to: string): Promise<number> {
   return 0;
 }
 
+function windowsOf(value: Values[string]): JudgeConfig["windows"] {
+  if (value === undefined) return defaultConfig.windows;
+  const parsed = parseWindows(String(value));
+  if (parsed.kind === "ok") return parsed.windows;
+  throw new Error(`--windows has problems: ${parsed.problems.join("; ")}`);
+}
+
 async function recordRun(values: Values): Promise<Tape> {
   const scenario = values.scenario === undefined
     ? drawScenario(number(values.seed, 1), {
@@ -106,6 +116,7 @@ export async function tapeOf(name: string, scenario: Scenario): Promise<Tape> {
 async function recordLog(values: Values): Promise<Tape> {
   const address = String(values["from-log"]);
   const partitions = number(values.partitions, 1);
+  const windows = windowsOf(values.windows);
   const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
   // A group of its own, so that no worker loses a partition to us.
   const hasGroups = parseKafkaAddress(address) !== null || parseRedisAddress(address) !== null;
@@ -118,11 +129,10 @@ async function recordLog(values: Values): Promise<Tape> {
     value === undefined ? fallback : Date.parse(String(value));
   try {
     const records = await readAll(log.reader, at(values.since, -Infinity), at(values.until, Infinity));
-    const config: JudgeConfig = defaultConfig;
     return await makeTape({
       name: "recorded",
       partitions,
-      config,
+      config: { ...defaultConfig, windows },
       source: address.replace(/\/\/[^/]*/, "//…"),
       records,
     });
@@ -152,7 +162,22 @@ async function readAll(reader: LogReader, sinceMs: number, untilMs: number): Pro
       offset = outcome.records.at(-1)!.offset + 1;
     }
   }
-  return records.sort((a, b) => a.appendMs - b.appendMs || a.partition - b.partition || a.offset - b.offset);
+  return inAppendOrder(records);
+}
+
+/**
+ * Records of several partitions, each in offset order, as one list: by append time as far as it tells. A partition's own
+ * order stays, also where its clock was set back.
+ */
+export function inAppendOrder(records: readonly LogRecord[]): LogRecord[] {
+  const highest = new Map<number, number>();
+  return records.map((record) => {
+    const atMs = Math.max(highest.get(record.partition) ?? -Infinity, record.appendMs);
+    highest.set(record.partition, atMs);
+    return { record, atMs };
+  }).sort((a, b) =>
+    a.atMs - b.atMs || a.record.partition - b.record.partition || a.record.offset - b.record.offset
+  ).map(({ record }) => record);
 }
 
 async function recordGolden(): Promise<number> {

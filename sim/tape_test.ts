@@ -3,7 +3,7 @@ import { goldenScenarios } from "./golden.ts";
 import { differingRows, replayThroughEmbedded, replayThroughSim } from "./replay.ts";
 import { digestOf, judgeLog } from "./oracle.ts";
 import { makeTape, readTape, writeTape } from "./tape.ts";
-import { rowsText, tapeOf } from "./tape_main.ts";
+import { inAppendOrder, rowsText, tapeOf } from "./tape_main.ts";
 import { generateLog } from "./generate.ts";
 import { windowLine } from "../core/digest.ts";
 import { machineClock } from "../platform/clock.ts";
@@ -48,6 +48,16 @@ Deno.test("a tape keeps every kind of record as it was", async () => {
   });
   const tape = await makeTape({ name: "odd", source: "test", records, config, partitions });
   assert.deepEqual(await readTape(await writeTape(tape)), tape);
+});
+
+Deno.test("records of two partitions become one list by append time, and a clock that is set back reorders none", () => {
+  const at = (partition: number, offset: number, appendMs: number) => ({
+    ...{ partition, offset, appendMs, key: null, value: null, headers: {} },
+  });
+  const records = [at(0, 0, 100), at(0, 1, 300), at(0, 2, 200), at(0, 3, 400), at(1, 0, 150), at(1, 1, 350)];
+  assert.deepEqual(inAppendOrder(records).map(({ partition, offset }) => `${partition}/${offset}`), [
+    ...["0/0", "1/0", "0/1", "0/2", "1/1", "0/3"],
+  ]);
 });
 
 Deno.test("a tape of another format, or no tape at all, is refused with a sentence", async () => {
