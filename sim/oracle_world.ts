@@ -65,7 +65,9 @@ export function judgeWorld(
   }
   const devices = new Set(samples.map((sample) => sample.device));
   for (const [slot, [reading]] of counted) {
-    if (devices.has(reading?.device ?? "") && !known.has(slot)) problems.push(`${slot} is counted and was never measured`);
+    if (devices.has(reading?.device ?? "") && !known.has(slot)) {
+      problems.push(`${slot} is counted and was never measured`);
+    }
   }
   return [...problems, ...windowProblems(samples, rows, windows, counted)];
 }

@@ -53,9 +53,14 @@ export async function replayThroughSim(tape: Tape, options: ReplayOptions): Prom
   }
 }
 
-/** A simulated log has no gaps: what the tape skipped is filled with ticks of no effect. */
+/**
+ * A simulated log has no gaps: what the tape skipped is filled with ticks of no effect. A slice from the middle of a log
+ * begins at offset 0, as it does in any scratch log: else its beginning would be taken for expired.
+ */
 function closedUp(tape: Tape, partition: number): Tape["records"] {
-  const records = tape.records.filter((record) => record.partition === partition);
+  const own = tape.records.filter((record) => record.partition === partition);
+  const firstOffset = own[0]?.offset ?? 0;
+  const records = own.map((record) => ({ ...record, offset: record.offset - firstOffset }));
   return records.flatMap((record, i) => {
     const before = records[i - 1];
     const gap = before === undefined ? 0 : record.offset - before.offset - 1;

@@ -16,6 +16,7 @@ import { goldenScenarios } from "./golden.ts";
 import { runScenario } from "./pipeline.ts";
 import { differingRows, replay, type Replayed, replayThroughEmbedded, replayThroughSim } from "./replay.ts";
 import { drawScenario, judgeOf, type Scenario } from "./scenario.ts";
+import { firstDifference, shrinkTape } from "./shrink_tape.ts";
 import { closedRows, makeTape, readTape, type Tape, writeTape } from "./tape.ts";
 
 const TAPES = new URL("./tapes/", import.meta.url);
@@ -24,6 +25,7 @@ const help = `deno task tape record --seed N [--devices N] [--hours H] --to FILE
 deno task tape record --scenario FILE --to FILE
 deno task tape record --from-log ADDRESS --partitions N [--windows LIST] [--since TIME] [--until TIME] --to FILE
 deno task tape golden                      records the tapes in sim/tapes again
+deno task tape shrink FILE --to FILE       the fewest records on which production code and the oracle differ
 deno task tape show FILE                   its head and its rows
 deno task replay TAPE [--through sim|embedded|kafka://host:port/topic|redis://host:port/name] [--batch N] [--workers N]
 
@@ -64,6 +66,9 @@ export async function main(args: readonly string[]): Promise<number> {
   if (command === "golden") return await recordGolden();
   if (command === "show" && file !== undefined) return await show(file);
   if (command === "record" && values.to !== undefined) return await record(values, values.to);
+  if (command === "shrink" && file !== undefined && values.to !== undefined) {
+    return await shrinkFile(file, values.to);
+  }
   if (command === "replay" && file !== undefined) return await replayFile(file, values);
   console.error(help);
   return 2;
@@ -214,6 +219,19 @@ async function show(file: string): Promise<number> {
   const tape = await readTape(await Deno.readFile(file));
   console.log(`${tape.name} (${tape.source}), ${tape.partitions} partitions\n${rowsText(tape)}`);
   return 0;
+}
+
+async function shrinkFile(file: string, to: string): Promise<number> {
+  const tape = await readTape(await Deno.readFile(file));
+  const smallest = await shrinkTape(tape);
+  if (smallest === null) {
+    console.log(`${file}: production code and the oracle agree on all ${tape.records.length} records`);
+    return 0;
+  }
+  await Deno.writeFile(to, await writeTape(smallest));
+  console.log(`${to}: ${smallest.records.length} of ${tape.records.length} records still differ:`);
+  console.log(firstDifference(smallest));
+  return 1;
 }
 
 async function replayFile(file: string, values: Values): Promise<number> {

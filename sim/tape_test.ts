@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { goldenScenarios } from "./golden.ts";
 import { differingRows, replayThroughEmbedded, replayThroughSim } from "./replay.ts";
 import { digestOf, judgeLog } from "./oracle.ts";
+import { firstDifference, shrinkTape } from "./shrink_tape.ts";
 import { makeTape, readTape, writeTape } from "./tape.ts";
 import { inAppendOrder, rowsText, tapeOf } from "./tape_main.ts";
 import { generateLog } from "./generate.ts";
@@ -24,6 +25,32 @@ for (const name of Object.keys(goldenScenarios)) {
     assert.equal(await digestOf(windows), tape.digest, "the oracle's digest");
   });
 }
+
+const INCIDENTS = new URL("./incidents/", import.meta.url);
+const incidents = [...Deno.readDirSync(INCIDENTS)].filter(({ name }) => name.endsWith(".tape.gz"));
+
+for (const { name } of incidents) {
+  Deno.test(`the incident ${name} gives the rows that the oracle finds`, async () => {
+    const tape = await readTape(await Deno.readFile(new URL(name, INCIDENTS)));
+    assert.equal(firstDifference(tape), null);
+    const { digest } = await replayThroughSim(tape, { batchRecords: 7, workers: 2 });
+    assert.equal(digest, tape.digest);
+  });
+}
+
+Deno.test("a tape is shrunk to the records that matter, with the digest that the oracle gives", async () => {
+  const tape = await golden("poisoned_clock");
+  const isWanted = (offset: number) => offset === 17 || offset === 60;
+  const found = await shrinkTape(
+    tape,
+    ({ records }) =>
+      records.filter(({ partition, offset }) => partition === 0 && isWanted(offset)).length === 2,
+  );
+  assert.deepEqual(found?.records.map(({ offset }) => offset), [17, 60]);
+  const windows = judgeLog(found!.records, tape.config, tape.partitions).flatMap((result) => result.windows);
+  assert.equal(found?.digest, await digestOf(windows));
+  assert.equal(await shrinkTape(tape), null, "nothing is wrong with it");
+});
 
 Deno.test("the simulator records the clean day as it did before", async () => {
   const tape = await tapeOf("clean_day", goldenScenarios.clean_day!);
