@@ -107,6 +107,7 @@ export class KafkaFetch {
     const size = new DataView(records.buffer.buffer).getInt32(0);
     if (size < 8 || size > ANSWER_BYTES_MAX) throw new Error(`an answer of ${size} bytes is none of Kafka's`);
     records.reserve(size);
+    records.size = size;
     return size;
   }
 
@@ -122,6 +123,8 @@ export class KafkaFetch {
 /** Memory for an answer and the records in it. */
 export class ReusedRecords {
   buffer: Uint8Array<ArrayBuffer> = new Uint8Array();
+  /** Bytes of the answer. */
+  size = 0;
 
   constructor(readonly records: FetchedRecords) {}
 

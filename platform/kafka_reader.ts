@@ -55,6 +55,12 @@ export interface KafkaReaderOptions extends Omit<TopicNeeds, "mustExist"> {
 const FETCH_BYTES_MAX = 4 * 2 ** 20;
 /** The longest that a broker holds a fetch without records. */
 const FETCH_WAIT_MS = 500;
+/**
+ * After an answer of fewer bytes the next is asked for so much later: a transaction costs the same for one record as for
+ * a hundred, so live records are taken in groups. It is the longest that it holds a record up.
+ */
+const SMALL_ANSWER_BYTES = 65_536;
+const SMALL_EVERY_MS = 15;
 /** The longest that kafkajs's loop, which has nothing to fetch, sleeps between heartbeats. */
 const PAUSED_WAIT_MS = 100;
 const REBALANCE_MS = 20_000;
@@ -87,6 +93,9 @@ interface Slot {
   /** Offset of the next fetch. */
   fetchNext: number;
   isFetching: boolean;
+  /** The next fetch is not before that. */
+  fetchDueMs: number;
+  cancelFetch: (() => void) | null;
   /** Which fetches count: one that was started under an older number is let go of. */
   epoch: number;
   connection: KafkaFetch | null;
@@ -300,7 +309,15 @@ export class KafkaReader implements LogReader {
   #fetchAhead(slot: Slot): void {
     const session = this.#session;
     if (slot.isFetching || slot.ahead !== null || slot.failure !== null || session === null) return;
-    if (slot.fetchNext < 0 || slot.isDoubtful) return;
+    if (slot.fetchNext < 0 || slot.isDoubtful || slot.cancelFetch !== null) return;
+    const dueInMs = slot.fetchDueMs - this.#clock.monotonicMs();
+    if (dueInMs > 0) {
+      slot.cancelFetch = this.#clock.after(dueInMs, () => {
+        slot.cancelFetch = null;
+        this.#fetchAhead(slot);
+      });
+      return;
+    }
     const into = slot.free.pop() ?? new ReusedRecords(new FetchedRecords(slot.partition));
     const { epoch, fetchNext } = slot;
     slot.isFetching = true;
@@ -309,6 +326,7 @@ export class KafkaReader implements LogReader {
       slot.isFetching = false;
       if (error === fetchErrors.none) {
         slot.fetchNext = into.records.nextOffset;
+        if (into.size < SMALL_ANSWER_BYTES) slot.fetchDueMs = this.#clock.monotonicMs() + SMALL_EVERY_MS;
         if (into.records.length > 0) slot.ahead = into;
         else slot.free.push(into);
         // Records further on than asked for come behind a transaction's marker, which is fine.
@@ -365,6 +383,9 @@ export class KafkaReader implements LogReader {
   /** Lets go of what was fetched and of the fetch under way. */
   #drop(slot: Slot): void {
     slot.epoch++;
+    slot.cancelFetch?.();
+    slot.cancelFetch = null;
+    slot.fetchDueMs = -Infinity;
     this.#disconnect(slot);
     slot.current = slot.ahead = slot.failure = null;
     slot.isFetching = slot.isDoubtful = false;
@@ -497,6 +518,8 @@ export class KafkaReader implements LogReader {
           free: [],
           fetchNext: -1,
           isFetching: false,
+          fetchDueMs: -Infinity,
+          cancelFetch: null,
           epoch: 0,
           connection: null,
           failure: null,
