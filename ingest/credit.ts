@@ -14,6 +14,8 @@ export interface CreditBounds {
   readonly creditStepMs: number;
   readonly roundMs: number;
   readonly roundMsMax: number;
+  readonly heldBytesMax: number;
+  readonly readingBytes: number;
 }
 
 /** What a log is thought to take before anything was measured. */
@@ -23,6 +25,8 @@ const NEWEST = 0.3;
 
 export class Credit {
   readonly #bounds: CreditBounds;
+  /** What all may send at once, so that half of the room for bodies is left for those who send unasked. */
+  readonly #readingsHeldMax: number;
   #readingsPerSecond = READINGS_PER_SECOND_FIRST;
   #stepStartMs: number;
   #stepReadings = 0;
@@ -30,6 +34,7 @@ export class Credit {
 
   constructor(bounds: CreditBounds, nowMs: number) {
     this.#bounds = bounds;
+    this.#readingsHeldMax = bounds.heldBytesMax / 2 / bounds.readingBytes;
     this.#stepStartMs = nowMs;
   }
 
@@ -54,12 +59,13 @@ export class Credit {
     return (readings * 1_000) / Math.max(1, this.#readingsPerSecond);
   }
 
-  /** Readings that the next request may carry, with so many senders that have something under way: 1 … `creditMax`. */
+  /** Readings that the next request may carry, with so many senders: 1 … `creditMax`. */
   for(senders: number): number {
     const { creditMax, creditSoftMin, roundMs, roundMsMax } = this.#bounds;
     const perMs = this.#readingsPerSecond / 1_000 / Math.max(1, senders);
     const fair = perMs * roundMs;
     const credit = fair >= creditSoftMin ? fair : Math.min(creditSoftMin, perMs * roundMsMax);
-    return Math.max(1, Math.min(creditMax, Math.round(credit)));
+    const fits = this.#readingsHeldMax / Math.max(1, senders);
+    return Math.max(1, Math.min(creditMax, Math.round(credit), Math.floor(fits)));
   }
 }

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { Credit } from "./credit.ts";
 
-const bounds = { creditMax: 4_096, creditSoftMin: 32, creditStepMs: 100, roundMs: 1_000, roundMsMax: 4_000 };
+const bounds = {
+  creditMax: 4_096,
+  creditSoftMin: 32,
+  creditStepMs: 100,
+  roundMs: 1_000,
+  roundMsMax: 4_000,
+  heldBytesMax: 1e9,
+  readingBytes: 100,
+};
 
 /** Runs for `seconds` at a rate, in acknowledgements of 100 every so often. */
 function after(readingsPerSecond: number, isBusy: boolean, seconds = 10): Credit {
@@ -42,4 +50,13 @@ Deno.test("an idle log isn't taken for a slow one", () => {
 Deno.test("what waits takes as long as the measured rate says", () => {
   assert.equal(Math.round(after(500, true, 100).msFor(5_000)), 10_000);
   assert.equal(new Credit(bounds, 0).msFor(20_000), 1_000);
+});
+
+Deno.test("what all may send at once fits into half of the room for bodies", () => {
+  const credit = new Credit({ ...bounds, heldBytesMax: 2_000_000 }, 0);
+  for (let nowMs = 0; nowMs < 10_000; nowMs++) credit.observe(1_000, true, nowMs);
+  assert.equal(credit.for(10), 1_000);
+  assert.equal(credit.for(3), 3_333);
+  assert.equal(credit.for(1_000), 10);
+  assert.equal(credit.for(100_000), 1);
 });

@@ -11,6 +11,7 @@ import { type Refusal, refused } from "./answers.ts";
 import { Credit } from "./credit.ts";
 import { FairQueue } from "./fair_queue.ts";
 import type { IngestLimits } from "./limits.ts";
+import { RecentSenders } from "./recent_senders.ts";
 
 /** What a request costs besides its bytes, in bytes: measured, a reading more costs 2 µs, a request more 120 µs. */
 const REQUEST_BYTES = 4_000;
@@ -44,6 +45,7 @@ export class Dispatcher {
   readonly #limits: IngestLimits;
   readonly #queue: FairQueue<Waiting>;
   readonly #credit: Credit;
+  readonly #senders: RecentSenders;
   #windowBytes = 0;
   #windowRecords = 0;
   #windowRequests = 0;
@@ -55,12 +57,15 @@ export class Dispatcher {
     this.#ports = ports;
     this.#limits = limits;
     this.#queue = new FairQueue(limits.turnBytes);
-    this.#credit = new Credit(limits, ports.clock.monotonicMs());
+    const nowMs = ports.clock.monotonicMs();
+    this.#credit = new Credit(limits, nowMs);
+    this.#senders = new RecentSenders(limits.sendersMs, nowMs);
   }
 
   /** Readings that the next request may carry. */
   credit(): number {
-    return this.#credit.for(this.#queue.keys + this.#windowRequests);
+    const underWay = this.#queue.keys + this.#windowRequests;
+    return this.#credit.for(Math.max(underWay, this.#senders.count(this.#ports.clock.monotonicMs())));
   }
 
   /** For a refusal under load: how long what waits will take, at least a second, spread over the fleet. */
@@ -89,6 +94,7 @@ export class Dispatcher {
     }
     return new Promise((resolve, reject) => {
       const sinceMs = this.#ports.clock.monotonicMs();
+      this.#senders.note(sender, sinceMs);
       this.#waitingReadings += readings;
       this.#queue.push(sender, bytes + REQUEST_BYTES, { records, readings, bytes, sinceMs, resolve, reject });
       this.#pump();

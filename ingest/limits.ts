@@ -65,10 +65,23 @@ export const ingestLimitSpecs = {
     consequence: "",
   },
   creditSoftMin: {
-    value: 32,
+    value: 128,
     unit: "readings",
-    meaning: "the least credit while a round takes no longer than its longest time",
+    meaning:
+      "the least credit while a round takes no longer than its longest time: a request costs as much as 60 readings",
     consequence: "",
+  },
+  readingBytes: {
+    value: 100,
+    unit: "bytes",
+    meaning: "that a reading takes in a body, for what all may send at once: half of the room for bodies",
+    consequence: "credit falls, so that who honours it finds room",
+  },
+  sendersMs: {
+    value: 2_000,
+    unit: "ms",
+    meaning: "over which distinct senders are counted",
+    consequence: "credit is shared among them",
   },
   creditStepMs: {
     value: 250,

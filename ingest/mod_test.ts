@@ -131,6 +131,20 @@ Deno.test("a device with many requests at once is refused above its share, the o
   }, { limits: { windowRecordsMax: 1 } });
 });
 
+Deno.test("a fleet that drains shares the credit, also when nobody waits at a moment", async () => {
+  await inWorld(async ({ accepted, clock }) => {
+    const send = (device: number) =>
+      accepted(`{"device":"d${device}","readings":[{"ts":${START_MS},"temperature_c":1}]}`);
+    for (let group = 0; group < 100; group++) {
+      await Promise.all(Array.from({ length: 10 }, (_, i) => send(group * 10 + i)));
+    }
+    const { credit } = await send(0);
+    assert.ok(credit * 1_000 * 100 <= 33_554_432 / 2, `${credit} for each of a thousand`);
+    await clock.sleep(10_000);
+    assert.equal((await send(0)).credit, 4_096, "alone again");
+  });
+});
+
 Deno.test("a key that is needed is asked for, and a device outside its scope is refused", async () => {
   const authority = {
     check: (secret: string | null) =>
