@@ -39,16 +39,20 @@ Deno.test({
         ...[...from, "--until", new Date(halfMs).toISOString(), "--to", `${folder}/half.tape.gz`],
       ]);
       assert.equal(half.code, 0, half.text);
-      const [tape, first] = await Promise.all(
-        ["whole", "half"].map(async (name) =>
+      const rest = await run("tape", [
+        ...[...from, "--since", new Date(halfMs).toISOString(), "--to", `${folder}/rest.tape.gz`],
+      ]);
+      assert.equal(rest.code, 0, rest.text);
+      const [tape, first, second] = await Promise.all(
+        ["whole", "half", "rest"].map(async (name) =>
           await readTape(await Deno.readFile(`${folder}/${name}.tape.gz`))
         ),
       );
       assert.equal(tape!.records.length, 80);
-      assert.equal(first!.records.length, 40);
+      assert.deepEqual([first!.records.length, second!.records.length], [40, 40]);
       assert.ok(tape!.closed > 20, `${tape!.closed} closed windows`);
       assert.notEqual(digestIn(half.text), digestIn(whole.text));
-      for (const [name, made] of [["whole", whole], ["half", half]] as const) {
+      for (const [name, made] of [["whole", whole], ["half", half], ["rest", rest]] as const) {
         for (const through of ["sim", "embedded", `kafka://${broker.address}/again`]) {
           const file = `${folder}/${name}.tape.gz`;
           const replayed = await run("replay", [

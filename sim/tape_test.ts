@@ -38,6 +38,14 @@ for (const { name } of incidents) {
   });
 }
 
+Deno.test("a slice from the middle of a log gives its digest through the simulated log", async () => {
+  const { records, config, partitions } = await golden("clean_day");
+  const slice = records.filter(({ offset }) => offset >= 100);
+  const tape = await makeTape({ name: "slice", source: "test", records: slice, config, partitions });
+  const { digest } = await replayThroughSim(tape, { batchRecords: 7, workers: 1 });
+  assert.equal(digest, tape.digest);
+});
+
 Deno.test("a tape is shrunk to the records that matter, with the digest that the oracle gives", async () => {
   const tape = await golden("poisoned_clock");
   const isWanted = (offset: number) => offset === 17 || offset === 60;
