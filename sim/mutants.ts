@@ -377,7 +377,7 @@ export const mutants: readonly Mutant[] = [
   world(
     "credit_of_nothing",
     "ingest/dispatcher",
-    "return this.#credit.for(this.#queue.keys + this.#windowRequests);",
+    "return this.#credit.for(Math.max(underWay, this.#senders.count(this.#ports.clock.monotonicMs())));",
     "return 0;",
     "asked to wait for ever",
   ),
