@@ -116,15 +116,21 @@ export class Chip implements BoardHost {
 
   #makePins(): HostPins {
     const { scheduler, durable, dhtPin, surroundings, trace } = this.#options;
+    const read = (pin: number): 0 | 1 =>
+      durable.pinLevels.get(pin) ?? (pin === dhtPin || durable.pinModes.get(pin)?.pullUp === true ? 1 : 0);
     return {
-      configure: (pin, mode) => void durable.pinModes.set(pin, mode),
+      configure: (pin, mode) => {
+        const before = read(pin);
+        durable.pinModes.set(pin, mode);
+        const after = read(pin);
+        if (after !== before) return trace.level(pin, after, scheduler.nowMs * 1000);
+      },
       write: (pin, level) => {
         if (durable.pinLevels.get(pin) === level) return;
         durable.pinLevels.set(pin, level);
         return trace.level(pin, level, scheduler.nowMs * 1000);
       },
-      read: (pin) =>
-        durable.pinLevels.get(pin) ?? (pin === dhtPin || durable.pinModes.get(pin)?.pullUp === true ? 1 : 0),
+      read,
       readDht: (pin) => {
         const nowMs = scheduler.nowMs;
         const wired = pin === dhtPin;

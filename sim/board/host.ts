@@ -99,8 +99,8 @@ export interface PinMode {
 }
 
 export interface HostPins {
-  /** Sets a pin up; until then it is an input without pulls. */
-  configure(pin: number, mode: PinMode): void;
+  /** Sets a pin up; until then it is an input without pulls. A promise holds the program as {@link HostSerial.write} does. */
+  configure(pin: number, mode: PinMode): void | Promise<void>;
   /** Drives a pin. A promise holds the program as {@link HostSerial.write} does. */
   write(pin: number, level: 0 | 1): void | Promise<void>;
   read(pin: number): 0 | 1;

@@ -88,11 +88,11 @@ function pins(
   return {
     /** A mode of 0 or a pull of 0 leaves it as an input, without pulls; see `shims/machine.py` for the numbers. */
     pin_mode: (pin: number, mode: number, pull: number) =>
-      host.pins.configure(pin, {
+      program.hold(host.pins.configure(pin, {
         direction: mode === OPEN_DRAIN ? "openDrain" : mode === OUT ? "out" : "in",
         pullUp: (pull & PULL_UP) !== 0,
         pullDown: (pull & PULL_DOWN) !== 0,
-      }),
+      })),
     /** Three arguments, so that Python can be suspended here (see realm.ts). */
     pin_write: (pin: number, level: number, _: number) =>
       program.hold(host.pins.write(pin, level === 0 ? 0 : 1)),

@@ -335,6 +335,37 @@ Deno.test("the VCD has the datasheet's timing, and pin:read agrees with it at an
   }
 });
 
+Deno.test("a pull-up lifts its pin when the program sets it, in the VCD as for pin:read", async () => {
+  await using talk = new Talk();
+  const [esp, dht] = JSON.parse(diagram).parts;
+  const analyser = { type: "wokwi-logic-analyzer", id: "logic", attrs: { channelNames: "button, lamp" } };
+  await talk.done("file:upload", {
+    name: "diagram.json",
+    text: JSON.stringify({
+      parts: [esp, dht, analyser],
+      connections: [["esp:4", "logic:D0", "", []], ["esp:2", "logic:D1", "", []], [
+        "esp:15",
+        "dht:SDA",
+        "",
+        [],
+      ]],
+    }),
+  });
+  const main =
+    "import machine, time\ntime.sleep(1)\nb = machine.Pin(4, machine.Pin.IN, machine.Pin.PULL_UP)\n" +
+    "machine.Pin(5, machine.Pin.IN)\nprint(b.value())\ntime.sleep(9)";
+  await talk.start(main);
+  await talk.resume(500 * MS);
+  assert.equal((await talk.done("pin:read", { part: "logic", pin: "D0" })).value, 0);
+  await talk.resume(SECOND);
+  assert.equal((await talk.done("pin:read", { part: "logic", pin: "D0" })).value, 1);
+  const { vcd, channelCount, sampleCount } = await talk.done("sim:read-vcd");
+  assert.deepEqual([channelCount, sampleCount], [2, 1]);
+  const lines = readVcd(String(vcd));
+  assert.deepEqual(lines.get("button"), [{ nanos: 0, level: 0 }, { nanos: SECOND, level: 1 }]);
+  assert.deepEqual(lines.get("lamp"), [{ nanos: 0, level: 0 }]);
+});
+
 Deno.test("a restart is the same run again, byte for byte, with its knobs where the diagram has them", async () => {
   await using talk = new Talk();
   const main =

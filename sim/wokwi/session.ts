@@ -51,7 +51,7 @@ const FRAMES_WAITING_MAX = 10_000;
 /** The same in characters: two of the largest uploads. */
 const WAITING_LENGTH_MAX = 192 * 1024 * 1024;
 /** A board that waits for the network alone is looked after so often. */
-const OUTSIDE_MS = 50;
+const OUTSIDE_MS = 100;
 
 type Answer = Readonly<Record<string, unknown>>;
 

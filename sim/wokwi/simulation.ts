@@ -242,6 +242,7 @@ export class Simulation {
 
   /** True if somebody waits for it. */
   #edge(edge: Edge): boolean {
+    if (this.pins.level(edge.gpio) === null) this.pins.rest(edge.gpio, 0);
     if (!this.pins.set(edge)) return false;
     this.#options.onEdge(edge);
     return this.#options.points.edge(edge.gpio, edge.level);
