@@ -71,12 +71,15 @@ export class AlertFold {
   #due = new DueQueue<Watched>();
   /** Window specs that a rule looks at. */
   #specs: ReadonlySet<number> = new Set();
+  #shortestSilenceMs = Infinity;
   #appendMs = 0;
   #offset = 0;
   #closing: WindowState[] = [];
   #found: Found[] = [];
   // What the next transaction appends.
   #alerts: AlertRow[] = [];
+  /** How many of them were there when they were put in order last. */
+  #ordered = 0;
   #ruleRows: AlertRuleRow[] = [];
   #dirty: Watched[] = [];
 
@@ -211,6 +214,18 @@ export class AlertFold {
     this.#found = [];
   }
 
+  /** After records that were folded in another order than the log's: their alerts are in the log's. */
+  endRun(): void {
+    if (this.#alerts.length === this.#ordered) return;
+    this.#alerts.sort((a, b) => a.offset - b.offset || a.index - b.index);
+    this.#ordered = this.#alerts.length;
+  }
+
+  /** The shortest silence that any rule is about, in ms; Infinity if none is. */
+  get shortestSilenceMs(): number {
+    return this.#shortestSilenceMs;
+  }
+
   /** When silence will next fire, in append time; Infinity if nothing waits for it. */
   nextDueMs(): number {
     for (let top = this.#due.peek(); top !== undefined; top = this.#due.peek()) {
@@ -229,6 +244,7 @@ export class AlertFold {
     const changes = { alerts: this.#alerts, rules: this.#ruleRows, states: this.#dirty.map(stateRow) };
     for (const watched of this.#dirty) watched.dirty = false;
     [this.#alerts, this.#ruleRows, this.#dirty] = [[], [], []];
+    this.#ordered = 0;
     return changes;
   }
 
@@ -293,6 +309,9 @@ export class AlertFold {
       this.#rules.flatMap(({ rule: { when, windowSize } }) => when.kind === "silence" ? [] : [windowSize]),
     );
     this.#specs = new Set(this.windows.flatMap(({ label }, spec) => sizes.has(label) ? [spec] : []));
+    this.#shortestSilenceMs = Math.min(
+      ...this.#rules.map(({ rule: { when } }) => when.kind === "silence" ? when.forMs : Infinity),
+    );
     this.isActive = this.#rules.length > 0;
   }
 

@@ -288,6 +288,41 @@ Deno.test("the same tape gives one list of alerts, in batches of 1, 7 and 5,000,
   }
 });
 
+Deno.test("many devices, folded in runs, have the alerts that they have one record after the other", async () => {
+  const { records, rules, minute, tick } = tape();
+  rules(T0, { name: "warm", above: 26, clear: 24 }, { name: "silent", silent_for_s: 280 });
+  for (let at = 0; at < 40; at++) {
+    for (let index = 0; index < 50; index++) {
+      if ((at * 5 + index) % 17 < 3 || (index % 13 === 0 && at > 25)) continue; // away
+      minute(at, 20 + (at * 3 + index) % 9, { device: `device-${index % 10 * 7}-${index}`, readings: 2 });
+    }
+  }
+  tick(T0 + 42 * MINUTE);
+  const once = (await alertsOf(records)).alerts;
+  assert(
+    once.filter(({ rule }) => rule === "warm").length > 300 && once.some(({ rule }) => rule === "silent"),
+  );
+  for (const [batch, restart] of [[7, 3], [40, Infinity], [5_000, Infinity]] as const) {
+    assert.deepEqual((await alertsOf(records, batch, restart)).alerts, once, `${batch}, ${restart}`);
+  }
+});
+
+Deno.test("a device that is heard for the first time in a run, and then no more, is silent at its time", async () => {
+  const { records, rules, append } = tape();
+  rules(T0, { silent_for_s: 20 });
+  for (let second = 0; second < 60; second++) {
+    for (let index = 0; index < (second === 0 ? 9 : 8); index++) {
+      const reading = { seq: second, ts: T0 + second * SECOND, temperature_c: 20 };
+      append(T0 + second * SECOND, { device: `device-${index}`, boot: 1, readings: [reading] });
+    }
+  }
+  const { alerts } = await alertsOf(records, 5_000);
+  assert.deepEqual(alerts.map(({ kind, device, atMs }) => [kind, device, atMs - T0]), [
+    ["fired", "device-8", 20 * SECOND],
+  ]);
+  assert.equal(records[alerts[0]!.offset]!.appendMs, T0 + 20 * SECOND);
+});
+
 Deno.test("without rules nothing is remembered of any device", async () => {
   const { records, rules, minute } = tape();
   rules(T0, { above: 30 });

@@ -198,9 +198,11 @@ export class Partition {
    * device falls due. Their devices have nothing to do with each other then.
    */
   #runEnd(prepared: Prepared, from: number): number {
-    if (this.#alerts.isActive) return from;
-    // What they open themselves can't be due before the idle bound is over.
-    const untilMs = Math.min(this.#windows.nextCloseMs(), prepared.appendMs[from]! + this.config.idleMs);
+    // What they open themselves can't be due before the idle bound is over, nor their silence before a rule's.
+    const untilMs = Math.min(
+      ...[this.#windows.nextCloseMs(), this.#alerts.nextDueMs()],
+      prepared.appendMs[from]! + Math.min(this.config.idleMs, this.#alerts.shortestSilenceMs),
+    );
     let end = from;
     while (end < prepared.length && prepared.deviceOf[end]! >= 0 && prepared.appendMs[end]! < untilMs) end++;
     return end;
@@ -209,7 +211,13 @@ export class Partition {
   /** Folds a run device by device, so that each one's state is in the processor's cache for all of its records. */
   #foldRun(prepared: Prepared, from: number, to: number): void {
     for (let i = from; i < to; i++) this.#advance(prepared, i);
-    for (const i of prepared.byDevice(from, to)) this.#foldAt(prepared, i);
+    const watches = this.#alerts.isActive;
+    for (const i of prepared.byDevice(from, to)) {
+      if (watches) this.#alerts.begin(prepared.appendMs[i]!, prepared.offsets[i]!);
+      this.#foldAt(prepared, i);
+      if (watches) this.#alerts.end();
+    }
+    if (watches) this.#alerts.endRun();
   }
 
   #foldRecord(prepared: Prepared, at: number): void {
