@@ -42,10 +42,13 @@ async function settled({ dashboardUrl, ingestUrl }: World): Promise<number> {
 
 Deno.test("the pages, with a running pipeline", options, async (t) => {
   await using world = await startWorld("--devices", "2", "--history", "15m");
-  await Deno.writeTextFile(
-    `${world.folder}/alerts.json`,
-    JSON.stringify({ rules: [{ name: "too warm", above: -40 }, { name: "silent", silent_for_s: 600 }] }),
-  );
+  await using receiver = startReceiver();
+  const rules = [
+    { name: "too warm", above: -40 },
+    { name: "silent", silent_for_s: 600 },
+    { name: "quiet desk", device: "desk", silent_for_s: 10 },
+  ];
+  await Deno.writeTextFile(`${world.folder}/alerts.json`, JSON.stringify({ webhook: receiver.url, rules }));
   const startMs = await settled(world);
   await using window = await openBrowser();
   await t.step(
@@ -58,6 +61,10 @@ Deno.test("the pages, with a running pipeline", options, async (t) => {
       (t) => everyView(t, world, window, width, startMs),
     );
   }
+  await t.step(
+    "the webhook is told what fires, and the page what became of it",
+    () => webhookTold(world, receiver.told),
+  );
   await t.step(
     "the keyboard alone finds a device, walks its chart and gets a window explained",
     () => byKeyboard(world, window),
@@ -77,6 +84,46 @@ const viewsOf = (startMs: number) => ({
   alerts: "/alerts",
   bench: "/bench",
 });
+
+interface Told {
+  readonly alert_id: string;
+  readonly kind: string;
+  readonly rule: string;
+}
+
+/** A receiver of alerts, and what it was told. */
+function startReceiver() {
+  const told: Told[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    told.push(await request.json());
+    return new Response(null, { status: 204 });
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}/hook`,
+    told,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** What fires after its rule was recorded is told once, and the page knows it; what is older is on the page alone. */
+async function webhookTold({ dashboardUrl }: World, told: readonly Told[]): Promise<void> {
+  const isQuiet = ({ rule, kind }: Told) => rule === "quiet desk" && kind === "fired";
+  await eventually("the receiver was told", () => Promise.resolve(told), (told) => told.some(isQuiet));
+  const alerts = async () =>
+    (await (await fetch(`${dashboardUrl}/api/alerts`)).json()).alerts as (Told & { delivery: string })[];
+  const shown = await eventually(
+    "the page knows",
+    alerts,
+    (alerts) => alerts.some((alert) => isQuiet(alert) && alert.delivery === "delivered"),
+  );
+  deepEqual(
+    told.filter(isQuiet).map(({ alert_id }) => alert_id),
+    shown.filter(isQuiet).map(({ alert_id }) => alert_id),
+  );
+  const past = shown.filter(({ delivery }) => delivery === "none").map(({ alert_id }) => alert_id);
+  ok(past.length > 0, "the boards' history has fired too");
+  deepEqual(told.filter(({ alert_id }) => past.includes(alert_id)), []);
+}
 
 /** One page goes from view to view, as a person does. */
 async function everyView(
