@@ -94,3 +94,13 @@ export function listAt(map: { readonly [name: string]: Yaml }, name: string): re
   if (Array.isArray(value)) return value as readonly string[];
   throw new Error(`${name} is no list`);
 }
+
+/** Puts variables into a text as compose does: `${NAME:-default}` and `${NAME:?what to do}`, which has to be set. */
+export function interpolate(text: string, variables: Readonly<Record<string, string>>): string {
+  return text.replace(/\$\{([A-Z_]+):([-?])([^}]*)\}/g, (_, name: string, kind: string, rest: string) => {
+    const value = variables[name] ?? "";
+    if (value !== "") return value;
+    if (kind === "-") return rest;
+    throw new Error(`${name} is not set: ${rest}`);
+  });
+}

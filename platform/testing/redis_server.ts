@@ -42,7 +42,7 @@ export async function startRedis(
 ): Promise<RedisServer> {
   const folder = await Deno.makeTempDir({ prefix: "isotherm-redis-" });
   const host = "127.0.0.1";
-  const port = freePort();
+  const port = more.port === undefined ? freePort() : Number(more.port);
   const place = { host, port, name: "" };
   let child: Deno.ChildProcess | null = null;
 
