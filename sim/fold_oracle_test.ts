@@ -66,6 +66,20 @@ Deno.test("the fold gives the oracle's rows for 100 logs in batches of 1, 7 and 
   }
 });
 
+Deno.test("records side by side in one buffer give the oracle's rows as well, in blocks of 3, 64 and 5,000", () => {
+  for (let seed = 100; seed < 140; seed++) {
+    const log = generateLog(seed);
+    for (let partition = 0; partition < log.partitions; partition++) {
+      for (const batchRecords of [3, 64, 5_000]) {
+        const options = { batchRecords, asBlocks: true };
+        const folded = foldPartition(log.records, log.config, partition, log.partitions, options);
+        const found = difference(linesOf(folded), expectedLines(log, partition));
+        assert.equal(found, null, found === null ? "" : `seed ${seed}: ${describeDifference(found)}`);
+      }
+    }
+  }
+});
+
 Deno.test("a fold that is killed and rebuilt at every record has the same state, field by field", () => {
   for (let seed = 1_000; seed < 1_060; seed++) {
     const log = generateLog(seed);

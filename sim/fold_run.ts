@@ -2,11 +2,14 @@
 import type { JudgeConfig } from "../core/config.ts";
 import { Partition } from "../core/partition.ts";
 import type { LogRecord } from "../core/ports/log.ts";
+import { recordBlock } from "../core/testing/builders.ts";
 import { MemoryRows } from "./memory_rows.ts";
 
 export interface FoldOptions {
   /** Records that are prepared, applied and committed together. */
   readonly batchRecords: number;
+  /** Give the records as blocks, as a fast reader does. */
+  readonly asBlocks?: boolean;
   /** Throw the fold away after each commit and rebuild it from the rows. */
   readonly rebuild?: boolean;
   /** Called after each commit. */
@@ -25,13 +28,14 @@ export function foldPartition(
   config: JudgeConfig,
   partition: number,
   partitions: number,
-  { batchRecords, rebuild = false, onCommit }: FoldOptions,
+  { batchRecords, asBlocks = false, rebuild = false, onCommit }: FoldOptions,
 ): Folded {
   const rows = new MemoryRows();
   let fold = new Partition(config, partition, partitions);
   const ours = records.filter((record) => record.partition === partition);
   for (let from = 0; from < ours.length; from += batchRecords) {
-    const prepared = fold.prepare(ours.slice(from, from + batchRecords));
+    const batch = ours.slice(from, from + batchRecords);
+    const prepared = fold.prepare(asBlocks ? recordBlock(batch) : batch);
     fold.apply(prepared, rows.lookup(prepared.needs));
     rows.commit(fold.takeChanges(null, ""));
     if (rebuild) {

@@ -1,4 +1,5 @@
 /** Builders of rows for tests: defaults everywhere, so that every field that is shown matters. */
+import type { LogRecord, RecordBlock } from "../ports/log.ts";
 import { ReadingBlock } from "../reading_block.ts";
 import type { Changes, Needs } from "../ports/store.ts";
 import type {
@@ -57,6 +58,33 @@ export function quarantineRow(fields: Partial<QuarantineRow> = {}): QuarantineRo
 
 export function releaseRow(fields: Partial<ReleaseRow> = {}): ReleaseRow {
   return { device: "desk", offset: 0, index: 0, byOffset: 1, ...fields };
+}
+
+/** The same records side by side in one buffer, as a fast reader gives them. */
+export function recordBlock(records: readonly LogRecord[]): RecordBlock {
+  const bytes = new Uint8Array(records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0));
+  const [starts, ends, plain] = [[], [], []] as [number[], number[], number[]];
+  let end = 0;
+  for (const { value, headers } of records) {
+    starts.push(value === null ? -1 : end);
+    if (value !== null) bytes.set(value, end);
+    end += value?.length ?? 0;
+    ends.push(end);
+    const isUsual = Object.entries(headers).every(([name, text]) => name === "isotherm" && text === "1");
+    plain.push(value !== null && isUsual ? 1 : 0);
+  }
+  return {
+    partition: records[0]?.partition ?? 0,
+    length: records.length,
+    offsets: Float64Array.from(records, ({ offset }) => offset),
+    appendMs: Float64Array.from(records, ({ appendMs }) => appendMs),
+    bytes,
+    starts: Int32Array.from(starts),
+    ends: Int32Array.from(ends),
+    plain: Uint8Array.from(plain),
+    record: (index) => records[index]!,
+    head: (count) => recordBlock(records.slice(0, count)),
+  };
 }
 
 /** The same readings in columns, as a fold hands them over. */
