@@ -1,7 +1,7 @@
 /** Which faults met which outcomes: a pair that a range of seeds never reached was not tested by it. */
 import type { Outcome } from "./pipeline.ts";
 import { type IncidentKind, incidentKinds } from "./scenario.ts";
-import { unreachable } from "./unreachable.ts";
+import { type Unreachable, unreachable } from "./unreachable.ts";
 
 /** Outcomes that a table has as columns, in the order of a reading's way. */
 export const outcomeColumns = [
@@ -25,12 +25,15 @@ export const outcomeColumns = [
 
 export type OutcomeColumn = (typeof outcomeColumns)[number];
 
-/** Pairs that can't be reached, as "fault|outcome". */
-const excluded: ReadonlySet<string> = new Set(unreachable.map(({ kind, outcome }) => `${kind}|${outcome}`));
-
 export class Coverage {
   readonly #pairs = new Map<string, number>();
   readonly #incidents = new Map<string, number>();
+  readonly #unreachable: readonly Unreachable[];
+
+  /** `unreachable`: pairs that can't be reached. */
+  constructor(excluded: readonly Unreachable[] = unreachable) {
+    this.#unreachable = excluded;
+  }
 
   add({ incidents, outcomes }: Pick<Outcome, "incidents" | "outcomes">): void {
     for (const [kind, count] of Object.entries(incidents)) {
@@ -50,6 +53,7 @@ export class Coverage {
 
   /** Pairs of `kinds` with every outcome that no run reached, but for those that can't be reached. */
   unreached(kinds: readonly IncidentKind[]): string[] {
+    const excluded = new Set(this.#unreachable.map(({ kind, outcome }) => `${kind}|${outcome}`));
     return kinds.flatMap((kind) =>
       outcomeColumns.filter((outcome) =>
         this.runs(kind, outcome) === 0 && !excluded.has(`${kind}|${outcome}`)
@@ -59,7 +63,7 @@ export class Coverage {
 
   /** Pairs that were reached although {@link unreachable} says that they can't be. */
   contrary(): string[] {
-    return unreachable.filter(({ kind, outcome }) => this.runs(kind, outcome) > 0)
+    return this.#unreachable.filter(({ kind, outcome }) => this.runs(kind, outcome) > 0)
       .map(({ kind, outcome, reason }) => `${kind} × ${outcome} (${reason})`);
   }
 
