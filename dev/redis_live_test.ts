@@ -1,17 +1,17 @@
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { Process, startProcess, taskArgs, until } from "../platform/testing/process.ts";
 import { askNumber, askPublished, readManifest } from "../platform/testing/published.ts";
 import { startRedis } from "../platform/testing/redis_server.ts";
 
-Deno.test("dev --log redis:// goes from the sensor through a real Redis to SQL, goes on after a stop, and refuses a flushed one", async () => {
+Deno.test("dev --log redis:// goes from the sensor through a real Redis to SQL, goes on after a stop, keeps no more than it has to, and refuses a flushed one", async () => {
   const redis = await startRedis({ requirepass: "secret" });
   const folder = await Deno.makeTempDir({ prefix: "isotherm-dev-redis-" });
   try {
-    const log = ["--log", `redis://:secret@${redis.address}/house`];
+    const log = ["--log", `redis://:secret@${redis.address}/house?retention_ms=1000`];
     const args = [...await taskArgs("dev"), ...log, "--data", folder, "--port", "0"];
     for (const boots of [1, 2]) {
       await using dev = startProcess(args);
-      await dev.line(new RegExp(`^ {2}log {9}redis://:…@${redis.address}/house$`));
+      await dev.line(new RegExp(`^ {2}log {9}redis://:…@${redis.address}/house\\?retention_ms=1000$`));
       await dev.line(/^reading {2}/);
       await until(`${boots} boots are published`, async () =>
         await readManifest(folder) !== null &&
@@ -24,6 +24,13 @@ Deno.test("dev --log redis:// goes from the sensor through a real Redis to SQL, 
       "SELECT sum(missing + lost + quarantined)::INTEGER FROM ledger_slots",
     );
     deepEqual(sums, [[0]]);
+    // What is old and published has left Redis, the last record of it has not.
+    const [[, fields]] = await redis.command("XRANGE", "house:0", "-", "+", "COUNT", "1") as [
+      [string, string[]],
+    ];
+    const published = (await readManifest(folder))?.partitions[0]?.nextOffset ?? 0;
+    const earliest = Number(fields[1]);
+    ok(earliest > 0 && earliest < published, `${earliest} of ${published}`);
     await redis.command("FLUSHALL");
     await using aggregator = new Process({
       args: await taskArgs("start:aggregator"),
