@@ -17,14 +17,15 @@
 import { AlertFold } from "./alert_fold.ts";
 import type { AlertRule } from "./alert_rules.ts";
 import { assert } from "./assert.ts";
+import { BatchFold } from "./batch_fold.ts";
 import type { JudgeConfig } from "./config.ts";
 import type { DecodedRecord } from "./decoded_record.ts";
-import { bootOfRow, bootRow, deviceOfRow, deviceRow, DeviceState } from "./device.ts";
+import { bootRow, deviceRow, type DeviceState } from "./device.ts";
 import { type DeviceView, Unshown, viewOf } from "./device_view.ts";
 import { DeviceWindows } from "./device_windows.ts";
+import { Devices } from "./devices.ts";
 import { expireUnsequenced, Identifier } from "./identity.ts";
 import { indexKnown, type KnownIndex, nothingKnown } from "./known.ts";
-import { BootState } from "./ledger.ts";
 import { limits } from "./limits.ts";
 import { partitionOf } from "./murmur2.ts";
 import type { LogRecord } from "./ports/log.ts";
@@ -32,14 +33,12 @@ import type { Changes, Known, StoredState } from "./ports/store.ts";
 import { Prepared, prepareRecords } from "./prepared.ts";
 import { cutRaw, Quarantine } from "./quarantine.ts";
 import { ReadingBlock } from "./reading_block.ts";
-import { noteNewest, noteSharedName, type Origin, ReadingFold } from "./reading_fold.ts";
+import { noteNewest, type Origin, ReadingFold } from "./reading_fold.ts";
 import type { Records } from "./records.ts";
 import { isKept } from "./retention.ts";
 import type { GapRow, PositionRow, QuarantineReason, ReleaseRow, WindowRow } from "./rows.ts";
-import { NONE, orNull } from "./scanned_batches.ts";
 import type { Batch, DeviceRecord, ReleaseRecord } from "./schema.ts";
 import { newTally, type Tally } from "./tally.ts";
-import { watermarkAfter } from "./watermark.ts";
 import { lowestStart, type Window } from "./windows.ts";
 
 export type { DeviceView } from "./device_view.ts";
@@ -53,7 +52,6 @@ const RUN_MIN = 32;
 const utf8 = new TextDecoder();
 
 export class Partition {
-  #devices = new Map<string, DeviceState>();
   #nextOffset = 0;
   #appendHighMs = 0;
   #epoch = -1;
@@ -63,22 +61,23 @@ export class Partition {
   #readings = new ReadingBlock();
   #released: ReleaseRow[] = [];
   #gaps: GapRow[] = [];
-  #dirtyDevices: DeviceState[] = [];
-  #dirtyBoots: [DeviceState, BootState][] = [];
-  #unshown: Unshown;
+  readonly #unshown = new Unshown();
   #startedMs = 0;
   #alerts: AlertFold;
   readonly tally: Tally = newTally();
+  readonly #devices: Devices;
   readonly #windows: DeviceWindows;
   readonly #identifier: Identifier;
   readonly #quarantine: Quarantine;
   readonly #fold: ReadingFold;
+  readonly #batches: BatchFold;
 
   constructor(
     readonly config: JudgeConfig,
     readonly partition: number,
     readonly partitions: number,
   ) {
+    this.#devices = new Devices(config.windows.length, this.#readings);
     this.#alerts = new AlertFold(config.windows, partition);
     this.#windows = new DeviceWindows(config, this.#alerts);
     this.#identifier = new Identifier(config, this.#readings);
@@ -91,7 +90,7 @@ export class Partition {
       this.tally,
       this.#readings,
     );
-    this.#unshown = new Unshown();
+    this.#batches = new BatchFold(config, this.#devices, this.#windows, this.#fold);
   }
 
   /** Rebuilds the state that a store holds. */
@@ -105,25 +104,19 @@ export class Partition {
       fold.#lastTaken = fold.#nextOffset;
       fold.#startedMs = stored.position.appendHighMs;
     }
-    for (const row of stored.devices) fold.#devices.set(row.device, deviceOfRow(row, config.windows.length));
-    for (const row of stored.boots) {
-      const device = fold.#devices.get(row.device);
-      assert(device !== undefined, "a stored boot has its device");
-      device.boots.set(row.boot, bootOfRow(row));
-      device.spanCount += device.boots.get(row.boot)!.slots.spanCount;
-    }
+    fold.#devices.restore(stored.devices, stored.boots);
     for (const row of stored.closedAhead) {
-      const device = fold.#devices.get(row.device);
+      const device = fold.#devices.byName.get(row.device);
       if (device !== undefined) fold.#windows.restoreAhead(device, row);
     }
     for (const row of stored.openReadings) {
-      const device = fold.#devices.get(row.device);
+      const device = fold.#devices.byName.get(row.device);
       if (device === undefined) continue;
       noteNewest(device, row);
       fold.#windows.restoreReading(device, row);
     }
-    for (const device of fold.#devices.values()) fold.#windows.schedule(device);
-    fold.#alerts = AlertFold.restore(config.windows, partition, stored.alerts, fold.#devices.values());
+    for (const device of fold.#devices.byName.values()) fold.#windows.schedule(device);
+    fold.#alerts = AlertFold.restore(config.windows, partition, stored.alerts, fold.#devices.byName.values());
     fold.#windows.alerts = fold.#alerts;
     return fold;
   }
@@ -143,13 +136,11 @@ export class Partition {
     return this.#alerts;
   }
   get deviceCount(): number {
-    return this.#devices.size;
+    return this.#devices.byName.size;
   }
   /** How many windows are open. */
   get openWindowCount(): number {
-    let count = 0;
-    for (const device of this.#devices.values()) for (const open of device.open) count += open.size;
-    return count;
+    return this.#devices.openWindowCount;
   }
   /** Goes on at `offset` although records before it were never folded: they have expired in the log. */
   skipTo(offset: number): void {
@@ -175,9 +166,9 @@ export class Partition {
     return prepareRecords(records, {
       config: this.config,
       appendHighMs: this.#appendHighMs,
-      devices: this.#devices,
+      devices: this.#devices.byName,
       isOurs: (device) =>
-        this.#devices.has(device) || partitionOf(device, this.partitions) === this.partition,
+        this.#devices.byName.has(device) || partitionOf(device, this.partitions) === this.partition,
     });
   }
 
@@ -241,7 +232,7 @@ export class Partition {
   #foldAt(prepared: Prepared, at: number): void {
     const batch = prepared.batchOf[at]!;
     if (batch < 0) this.#foldDecoded(prepared.decodedAt(at), prepared.appendMs[at]!);
-    else this.#foldScanned(prepared, at, batch);
+    else this.#batches.scanned(prepared, at, batch);
   }
 
   #setKnown(known: KnownIndex): void {
@@ -250,132 +241,13 @@ export class Partition {
 
   #foldDecoded(decoded: DecodedRecord, appendMs: number): void {
     const { record } = decoded;
-    if (decoded.kind === "batch") this.#foldBatch(decoded.batch, record, appendMs);
+    if (decoded.kind === "batch") this.#batches.decoded(decoded.batch, record, appendMs);
     else if (decoded.kind === "owner") this.#epoch = record.offset;
     else if (decoded.kind === "misplaced") this.#foldMisplaced(decoded.batch, record, appendMs);
     else if (decoded.kind === "device") this.#foldDevice(decoded.device, decoded.control, record, appendMs);
     else if (decoded.kind === "release") this.#foldRelease(decoded.release, record, appendMs);
     else if (decoded.kind === "rules") this.#foldRules(decoded.rules, record, appendMs);
     else if (decoded.kind === "undecodable") this.#foldUndecodable(decoded.detail, record, appendMs);
-  }
-
-  // --- batches -----------------------------------------------------------------------------------------------------
-
-  #foldBatch(batch: Batch, record: LogRecord, appendMs: number): void {
-    const device = this.#deviceOf(batch.device, appendMs);
-    this.#begin(device, appendMs, record.offset, batch.everyMs); // (1)
-    const boot = batch.boot === null ? null : this.#heardBoot(device, batch.boot, appendMs);
-    if (boot !== null && (batch.lost.length > 0 || batch.previous !== null)) {
-      this.#noteLost(device, boot, batch.lost, batch.previous, appendMs);
-    }
-    const firstEventMs = boot === null ? null : boot.firstEventMs;
-    const lastEventMs = boot === null ? null : boot.lastEventMs;
-    const length = batch.readings.length;
-    const timeUncertain = !batch.synced;
-    const at: Origin = { record, appendMs, batch, length, boot, timeUncertain, released: false };
-    for (let i = 0; i < length; i++) this.#fold.judge(device, at, batch.readings[i]!, i); // (2)
-    this.#end(
-      device,
-      boot,
-      firstEventMs,
-      lastEventMs,
-      appendMs,
-      record.offset,
-      batch.pendingSinceMs,
-      batch.synced,
-    );
-  }
-
-  /** The same from columns: batch `at` of the scanned ones, record `place` of the list. */
-  #foldScanned(prepared: Prepared, place: number, at: number): void {
-    const { scanned } = prepared;
-    const offset = prepared.offsets[place]!;
-    const appendMs = prepared.appendMs[place]!;
-    const known = prepared.devices[prepared.deviceOf[place]!];
-    const device = known === undefined ? this.#deviceOf(scanned.device[at]!, appendMs) : this.#touched(known);
-    this.#begin(device, appendMs, offset, orNull(scanned.everyMs[at]!)); // (1)
-    const number = scanned.boot[at]!;
-    const boot = number === NONE ? null : this.#heardBoot(device, number, appendMs);
-    const previous = scanned.previousOf(at);
-    if (boot !== null && previous !== null) this.#noteLost(device, boot, [], previous, appendMs);
-    const firstEventMs = boot === null ? null : boot.firstEventMs;
-    const lastEventMs = boot === null ? null : boot.lastEventMs;
-    const isSynced = scanned.synced[at] === 1;
-    const first = scanned.first[at]!;
-    const end = scanned.endOf(at);
-    let origin: Origin | null = null;
-    for (let i = first; i < end; i++) { // (2)
-      const index = i - first;
-      if (
-        boot !== null && isSynced &&
-        this.#fold.ordinary(device, boot, scanned, i, index, appendMs, offset)
-      ) continue;
-      origin ??= prepared.originOf(place, at, boot);
-      this.#fold.judge(device, origin, scanned.readingAt(i), index);
-    }
-    const pendingSinceMs = orNull(scanned.pendingSinceMs[at]!);
-    this.#end(device, boot, firstEventMs, lastEventMs, appendMs, offset, pendingSinceMs, isSynced);
-  }
-
-  /** What comes before the readings of a batch. */
-  #begin(device: DeviceState, appendMs: number, offset: number, everyMs: number | null): void {
-    this.#windows.closeSilent(device, appendMs, offset);
-    device.lastAppendMs = appendMs;
-    device.lastOffset = offset;
-    device.retired = false;
-    if (this.#alerts.isActive) this.#alerts.heard(device);
-    if (everyMs !== null) device.everyMs = everyMs;
-    if (device.unsequencedDays.size > 0) expireUnsequenced(device, appendMs, this.config.retentionMs);
-  }
-
-  /** What comes after them: the watermark, and what it closes. */
-  #end(
-    device: DeviceState,
-    boot: BootState | null,
-    firstEventMs: number | null,
-    lastEventMs: number | null,
-    appendMs: number,
-    offset: number,
-    pendingSinceMs: number | null,
-    isSynced: boolean,
-  ): void {
-    device.pendingSinceMs = pendingSinceMs;
-    device.watermarkMs = watermarkAfter(device, appendMs, isSynced, this.config); // (3)
-    if (
-      boot !== null && device.boots.size > 1 &&
-      (boot.firstEventMs !== firstEventMs || boot.lastEventMs !== lastEventMs)
-    ) {
-      noteSharedName(device, boot, this.config.outOfOrderMs);
-    }
-    this.#windows.closePassed(device, appendMs, offset); // (4)
-    this.#windows.schedule(device);
-  }
-
-  #heardBoot(device: DeviceState, number: number, appendMs: number): BootState | null {
-    const boot = this.#bootOf(device, number, appendMs);
-    if (boot === null) return null;
-    boot.heard = true;
-    device.currentBoot = boot.boot;
-    return boot;
-  }
-
-  #noteLost(
-    device: DeviceState,
-    boot: BootState,
-    lost: Batch["lost"],
-    told: Batch["previous"],
-    appendMs: number,
-  ): void {
-    for (const span of lost) {
-      boot.known = Math.max(boot.known, span.to + 1);
-      const spans = boot.slots.spanCount;
-      boot.slots.lose(span.from, span.to, limits.spansPerDeviceMax - device.spanCount + spans);
-      device.spanCount += boot.slots.spanCount - spans;
-    }
-    if (told !== null && told.slots > 0) {
-      const previous = this.#bootOf(device, told.boot, appendMs);
-      if (previous !== null) previous.known = Math.max(previous.known, told.slots);
-    }
   }
 
   // --- other records -----------------------------------------------------------------------------------------------
@@ -413,14 +285,15 @@ export class Partition {
   }
 
   #touchNameless(record: LogRecord, appendMs: number): DeviceState {
-    const nameless = this.#deviceOf(NAMELESS, appendMs);
+    const nameless = this.#devices.named(NAMELESS, appendMs);
     nameless.lastAppendMs = appendMs;
     nameless.lastOffset = record.offset;
     return nameless;
   }
 
   #foldDevice(name: string, control: DeviceRecord, record: LogRecord, appendMs: number): void {
-    const device = this.#deviceOf(name, appendMs);
+    const device = this.#devices.named(name, appendMs);
+    if (this.#alerts.isActive) this.#alerts.met(device);
     device.lastOffset = record.offset;
     if (control.action !== "retire") device.displayName = control.name;
     else {
@@ -431,15 +304,16 @@ export class Partition {
 
   #foldRules(rules: readonly AlertRule[], record: LogRecord, appendMs: number): void {
     this.#windows.closeDue(appendMs, record.offset); // still under the rules before
-    this.#alerts.setRules(rules, this.#devices.values(), appendMs, record.offset);
+    this.#alerts.setRules(rules, this.#devices.byName.values(), appendMs, record.offset);
   }
 
   #foldRelease(release: ReleaseRecord, record: LogRecord, appendMs: number): void {
-    const device = this.#deviceOf(release.device, appendMs);
+    const device = this.#devices.named(release.device, appendMs);
+    if (this.#alerts.isActive) this.#alerts.met(device);
     this.#windows.closeSilent(device, appendMs, record.offset);
     device.lastOffset = record.offset;
     expireUnsequenced(device, appendMs, this.config.retentionMs);
-    const boot = release.boot === null ? null : this.#bootOf(device, release.boot, appendMs);
+    const boot = release.boot === null ? null : this.#devices.bootOf(device, release.boot, appendMs);
     const batch = { boot: release.boot, rawReading: () => release.raw };
     const at: Origin = { record, appendMs, batch, length: 1, boot, timeUncertain: false, released: true };
     const before = device.released;
@@ -457,46 +331,13 @@ export class Partition {
     return Math.min(this.#windows.nextCloseMs(), this.#alerts.nextDueMs());
   }
 
-  // --- devices and boots -------------------------------------------------------------------------------------------
-
-  #deviceOf(name: string, appendMs: number): DeviceState {
-    let device = this.#devices.get(name);
-    if (device === undefined) {
-      device = new DeviceState(name, appendMs, this.config.windows.length);
-      this.#devices.set(name, device);
-    }
-    return this.#touched(device);
-  }
-
-  #touched(device: DeviceState): DeviceState {
-    if (!device.dirty) {
-      device.dirty = true;
-      device.freshNumber = this.#readings.devices.push(device.device) - 1;
-      this.#dirtyDevices.push(device);
-    }
-    return device;
-  }
-
-  /** Null if the device's ledger can't take another boot. */
-  #bootOf(device: DeviceState, number: number, appendMs: number): BootState | null {
-    let boot = device.bootNumbered(number);
-    if (boot === undefined) {
-      if (device.boots.size >= limits.bootsPerDeviceMax) return null;
-      boot = new BootState(number, appendMs);
-      device.boots.set(number, boot);
-    }
-    device.lastBoot = boot;
-    if (!boot.dirty) {
-      boot.dirty = true;
-      this.#dirtyBoots.push([device, boot]);
-    }
-    return boot;
-  }
-
   // --- out ---------------------------------------------------------------------------------------------------------
 
   /** Everything that changed since the last call, as rows for one transaction. `lastHash`: of the last folded record. */
   takeChanges(lastHash: string | null, configHash: string): Changes {
+    // As large as the last: transactions are alike.
+    const next = new ReadingBlock(this.#readings.length + 1);
+    const { devices, boots, changed } = this.#devices.take(next);
     const changes: Changes = {
       position: this.#position(lastHash, configHash),
       readings: this.#readings,
@@ -504,22 +345,14 @@ export class Partition {
       released: this.#released,
       gaps: this.#gaps,
       windows: this.#windows.take(),
-      devices: this.#dirtyDevices.map(deviceRow),
-      boots: this.#dirtyBoots.map(([device, boot]) => bootRow(device.device, boot)),
+      devices,
+      boots,
       alerts: this.#alerts.takeChanges(),
     };
-    for (const [, boot] of this.#dirtyBoots) boot.dirty = false;
-    for (const device of this.#dirtyDevices) {
-      device.dirty = false;
-      device.freshNumber = device.lastFresh = -1;
-      if (device.freshQuarantined.length > 0) device.freshQuarantined = [];
-      this.#unshown.add(device);
-    }
-    // As large as the last: transactions are alike.
-    this.#readings = new ReadingBlock(this.#readings.length + 1);
-    this.#fold.readings = this.#readings;
-    this.#identifier.forgetFresh(this.#readings);
-    [this.#released, this.#gaps, this.#dirtyDevices, this.#dirtyBoots] = [[], [], [], []];
+    for (const device of changed) this.#unshown.add(device);
+    this.#readings = this.#fold.readings = next;
+    this.#identifier.forgetFresh(next);
+    [this.#released, this.#gaps] = [[], []];
     this.#lastTaken = this.#nextOffset;
     return changes;
   }
@@ -538,7 +371,7 @@ export class Partition {
 
   /** The open windows as they stand. */
   openRows(): WindowRow[] {
-    return [...this.#devices.values()].flatMap((device) => this.#windows.openRows(device, () => true));
+    return [...this.#devices.byName.values()].flatMap((device) => this.#windows.openRows(device, () => true));
   }
 
   // --- for those who watch -----------------------------------------------------------------------------------------
@@ -560,7 +393,9 @@ export class Partition {
 
   /** Every device (or those named) with all its open windows, each as it stands when it is drawn. */
   *views(names: readonly string[] | null): Generator<DeviceView> {
-    const devices = names === null ? this.#devices.values() : names.map((name) => this.#devices.get(name));
+    const devices = names === null
+      ? this.#devices.byName.values()
+      : names.map((name) => this.#devices.byName.get(name));
     for (const device of devices) {
       if (device !== undefined) {
         yield viewOf(
@@ -574,19 +409,14 @@ export class Partition {
 
   /** Whether the device gave up slots of this time, in any of its boots. */
   hasLostIn(name: string, window: Window): boolean {
-    const device = this.#devices.get(name);
+    const device = this.#devices.byName.get(name);
     return device !== undefined &&
       [...device.boots.values()].some((boot) => boot.hasLostIn(window, device.everyMs));
   }
 
   /** Lowest watermark among the devices that have open windows: below it everything is closed. Null if none has. */
   lowestWatermarkMs(): number | null {
-    let lowestMs: number | null = null;
-    for (const { open, watermarkMs } of this.#devices.values()) {
-      if (watermarkMs === null || open.every((windows) => windows.size === 0)) continue;
-      if (lowestMs === null || watermarkMs < lowestMs) lowestMs = watermarkMs;
-    }
-    return lowestMs;
+    return this.#devices.lowestWatermarkMs();
   }
 
   /** All state as comparable text, a line a fact, for tests that rebuild it. Caches are left out. */
@@ -594,7 +424,7 @@ export class Partition {
     const lines = [
       `partition ${this.#nextOffset} ${this.#appendHighMs} ${this.#epoch} ${this.#lastOffset}`,
     ];
-    for (const device of this.#devices.values()) {
+    for (const device of this.#devices.byName.values()) {
       const name = JSON.stringify(device.device);
       lines.push(`device ${JSON.stringify(deviceRow(device))}`);
       for (const boot of device.boots.values()) {

@@ -305,7 +305,7 @@ export const mutants: readonly Mutant[] = [
   ),
   fold(
     "previous_ignored",
-    "partition",
+    "batch_fold",
     "previous.known = Math.max(previous.known, told.slots)",
     "previous.known = previous.known",
     "a missing tail is unknown",
