@@ -5,28 +5,25 @@
  *
  * One event at a time: after each, everything that it started comes to rest (`turn.ts`) before virtual time goes on.
  */
-import { partitionOf } from "../core/murmur2.ts";
-import { headerNames } from "../core/schema.ts";
 import type { LogRecord } from "../core/ports/log.ts";
-import { below } from "../core/ports/random.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
-import { AggregatorProcess } from "./aggregator_process.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "./board/mod.ts";
 import { virtualClock } from "./clock.ts";
 import { type Disk, duckdbDisk, memoryDisk } from "./disk.ts";
 import { Fleet, isBoardIncident, requestOf } from "./fleet.ts";
+import { foreignRecords } from "./foreign_records.ts";
 import { hostileBodies } from "./hostile.ts";
 import { type IngestAnswer, Ingests } from "./ingests.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { noLogFaults, SimLog, type SimLogFaultName } from "./log.ts";
 import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
-import type { Published } from "./published.ts";
 import { type DecisionLog, Decisions } from "./decisions.ts";
 import { type Incident, type IncidentKind, judgeOf, type Scenario } from "./scenario.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RequestStory, Story } from "./story/story.ts";
 import { Gate } from "./turn.ts";
 import { arrivalsDiffer, closedLate, differsFromOracle, differsFromWorld, outcomesOf } from "./verdict.ts";
+import { isWorkerIncident, Workers } from "./workers.ts";
 
 export interface RunOptions {
   /** Where the data folders go, real DuckDB files; null: rows are kept in memory. */
@@ -63,7 +60,6 @@ export interface Outcome {
 
 /** Everything must have drained so long after the faults have stopped. */
 const DRAIN_MS_MAX = 90 * 60_000;
-const RESTART_MS = 1_000;
 /** Files that have readers are read so often. */
 const LOOK_EVERY_EVENTS = 500;
 
@@ -80,7 +76,7 @@ class Pipeline {
   readonly log: SimLog;
   readonly fleet: Fleet;
   readonly ingests: Ingests;
-  readonly workers: AggregatorProcess[];
+  readonly workers: Workers;
   readonly invariants: Invariants;
   readonly #scenario: Scenario;
   readonly #decisions: Decisions;
@@ -124,19 +120,17 @@ class Pipeline {
       later: (ms, task) => this.#later(ms, task),
       onRequest: (story) => options.tells === true ? void this.#requests.push(story) : undefined,
     });
-    const world = {
-      ...{ scheduler, clock, gate: this.gate, log, trace },
-      judge: judgeOf(scenario),
-      publishEveryMs: scenario.publishEveryMs,
-      readWaitMs: scenario.readWaitMs,
-      recordsPerCommitMax: scenario.recordsPerCommitMax,
+    const judge = judgeOf(scenario);
+    const { publishEveryMs, readWaitMs, recordsPerCommitMax } = scenario;
+    this.workers = new Workers({
+      ...{ scheduler, clock, gate: this.gate, log, trace, judge, onViolation },
+      ...{ publishEveryMs, readWaitMs, recordsPerCommitMax },
       onCommit: this.invariants.committed,
-      onExit: (worker: number, sentence: string) => this.#workerEnded(worker, sentence),
-    };
-    this.workers = Array.from(
-      { length: scenario.workers },
-      (_, i) => new AggregatorProcess(world, i, diskOf(options.directory, i, world.judge.retentionMs)),
-    );
+      onHappened: (kind) => this.#happened(kind),
+      count: (what) => this.#count(what),
+      later: (ms, task) => this.#later(ms, task),
+      hold: (task) => this.#hold(task),
+    }, Array.from({ length: scenario.workers }, (_, i) => diskOf(options.directory, i, judge.retentionMs)));
   }
 
   async run(): Promise<Outcome> {
@@ -153,7 +147,7 @@ class Pipeline {
     } finally {
       this.fleet.close();
       await Promise.all(this.#looks);
-      for (const worker of this.workers) await worker.kill();
+      await this.workers.killAll();
       await this.gate.settle();
       this.gate.close();
     }
@@ -171,7 +165,7 @@ class Pipeline {
 
   #start(): void {
     for (let i = 0; i < this.ingests.count; i++) this.ingests.start(i);
-    for (const worker of this.workers) worker.start();
+    this.workers.startAll();
     this.fleet.powerOn();
     for (const [i, incident] of this.#scenario.incidents.entries()) {
       this.scheduler.at(this.#scenario.startMs + incident.atMs, () => this.#inflict(incident, i));
@@ -194,8 +188,8 @@ class Pipeline {
 
   /** Readers come at any moment, and what they do holds nobody up: the run goes on beside them. */
   #lookFromOutside(): void {
-    for (const worker of this.workers) {
-      const look = worker.disk.look(this.log.partitions).then((problem) => {
+    for (const looking of this.workers.look()) {
+      const look = looking.then((problem) => {
         this.#violation ??= problem;
       }).finally(() => this.#looks.delete(look));
       this.#looks.add(look);
@@ -230,12 +224,20 @@ class Pipeline {
     });
   }
 
+  /** The run can't end before `task` has. */
+  async #hold(task: Promise<void>): Promise<void> {
+    this.#pending++;
+    await task;
+    this.#pending--;
+  }
+
   // --- incidents ---------------------------------------------------------------------------------------------------
 
   async #inflict(incident: Incident, number: number): Promise<void> {
     if (this.#isQuiet) return;
     const { kind, forMs = 1_000, count = 1 } = incident;
     if (isBoardIncident(kind)) return this.fleet.inflict({ ...incident, kind });
+    if (isWorkerIncident(kind)) return await this.workers.inflict({ ...incident, kind });
     switch (kind) {
       case "ingest_crash":
         this.#crashIngest((incident.ingest ?? 0) % this.ingests.count, forMs);
@@ -264,25 +266,8 @@ class Pipeline {
         this.scheduler.after(1, () => void this.log.rebalance());
         return this.#happened(kind);
       case "foreign_records":
-        await this.#appendForeign(number, count);
+        this.#appendForeign(number, count);
         break;
-      case "aggregator_crash_before_call":
-      case "aggregator_crash_after_call":
-        return this.#planCrash(incident, kind);
-      case "aggregator_restart":
-        return this.#restart(incident);
-      case "disk_full":
-        this.workers[(incident.worker ?? 0) % this.workers.length]!.commitsToRefuse += count;
-        break;
-      case "fsync_error":
-        this.workers[(incident.worker ?? 0) % this.workers.length]!.publicationsToRefuse += count;
-        break;
-      case "disk_read_error":
-        this.workers[(incident.worker ?? 0) % this.workers.length]!.readsToRefuse += count;
-        break;
-      case "live_file_truncated":
-      case "wal_truncated":
-        return await this.#damage(incident, kind);
       default:
         this.#withLogFault(logFaultOf[kind], forMs);
     }
@@ -304,101 +289,15 @@ class Pipeline {
     this.log.setFaults({ ...noLogFaults, ...active, slowMsMax: 8_000, clockStepMsMax: 600_000 });
   }
 
-  /** Records that no ingest of ours wrote: other tools' ticks, control records, garbage. */
-  async #appendForeign(number: number, count: number): Promise<void> {
-    const random = this.#decisions.of("foreign", number);
-    const ends = this.log.open();
-    const device = this.fleet.boards[below(random, this.fleet.boards.length)]?.device ?? "board-1";
-    const mine = partitionOf(device, this.log.partitions);
-    const any = below(random, this.log.partitions);
-    const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-    const kind = (value: string) => ({ [headerNames.version]: "1", [headerNames.kind]: value });
-    const records = Array.from({ length: count }, () =>
-      [
-        { partition: any, key: null, value: null, headers: kind("tick") },
-        { partition: any, key: null, value: null, headers: {} },
-        { partition: any, key: "x", value: new Uint8Array([1, 2, 3]), headers: {} },
-        {
-          partition: mine,
-          key: device,
-          value: encode({ action: "rename", name: `renamed ${number}` }),
-          headers: kind("device"),
-        },
-        { partition: mine, key: device, value: encode({ action: "retire" }), headers: kind("device") },
-        {
-          partition: any,
-          key: "curl",
-          value: encode({ device: "curl", temperature_c: below(random, 40) }),
-          headers: {},
-        },
-      ][below(random, 6)]!);
-    void ends.writer.append(records).catch(() => this.#count("foreign append refused"));
-    await Promise.resolve();
-  }
-
-  #planCrash({ worker = 0, count = 1, forMs = RESTART_MS }: Incident, kind: IncidentKind): void {
-    const process = this.workers[worker % this.workers.length]!;
-    const when = kind === "aggregator_crash_before_call" ? "before" : "after";
-    process.planCrash({
-      inCalls: count,
-      when,
-      onCrash: () => {
-        this.#happened(kind);
-        this.#later(1, async () => {
-          await process.kill();
-          this.#later(forMs, () => this.#startWorker(process));
-        });
-      },
+  /** Records that no ingest of ours wrote. */
+  #appendForeign(number: number, count: number): void {
+    const records = foreignRecords(this.#decisions.of("foreign", number), {
+      devices: this.fleet.boards.map(({ device }) => device),
+      partitions: this.log.partitions,
+      name: `renamed ${number}`,
+      count,
     });
-  }
-
-  /** A process has ended by itself; a supervisor starts it again. A damaged folder is moved away by a person. */
-  #workerEnded(worker: number, sentence: string): void {
-    const process = this.workers[worker]!;
-    if (process.bug !== null) {
-      this.#violation ??= `worker ${worker} died of a mistake of ours: ${String(process.bug)}`;
-      return;
-    }
-    this.#count("the aggregator ended with a sentence");
-    this.#later(RESTART_MS, async () => {
-      await process.kill();
-      if (isDamage(sentence)) await this.#moveAway(process);
-      this.#startWorker(process);
-    });
-  }
-
-  async #moveAway(process: AggregatorProcess): Promise<void> {
-    this.#count("a damaged folder was moved away");
-    await this.gate.run(() => process.disk.clear());
-  }
-
-  #startWorker(process: AggregatorProcess): void {
-    if (!process.isRunning) process.start();
-  }
-
-  #restart({ worker = 0, forMs = RESTART_MS }: Incident): void {
-    const process = this.workers[worker % this.workers.length]!;
-    if (!process.isRunning) return;
-    this.#happened("aggregator_restart");
-    // Stopping takes virtual time: it must not hold the event up.
-    this.#pending++;
-    void process.stop().then((sentence) => {
-      this.#pending--;
-      if (sentence !== null) this.#count("stopped with a sentence");
-      this.#later(forMs, () => this.#startWorker(process));
-    }, (error) => this.#violation ??= String(error));
-  }
-
-  /** The process dies, and a file of its is cut in the middle. */
-  async #damage({ worker = 0, forMs = RESTART_MS }: Incident, kind: IncidentKind): Promise<void> {
-    const process = this.workers[worker % this.workers.length]!;
-    if (!process.isRunning) return;
-    await process.kill();
-    const file = kind === "wal_truncated" ? "wal" : "live";
-    for (let partition = 0; partition < this.log.partitions; partition++) {
-      if (await this.gate.run(() => process.disk.cut(partition, file))) this.#happened(kind);
-    }
-    this.#later(forMs, () => this.#startWorker(process));
+    void this.log.open().writer.append(records).catch(() => this.#count("foreign append refused"));
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------
@@ -413,9 +312,9 @@ class Pipeline {
     this.#logFaults.length = 0;
     this.log.setFaults(noLogFaults);
     this.log.setDown(false);
-    for (const worker of this.workers) worker.repairDisk();
+    this.workers.repairDisks();
     await this.fleet.comeToRest();
-    for (const worker of this.workers) if (!worker.isRunning) worker.start();
+    this.workers.startAll();
   }
 
   async #drain(): Promise<void> {
@@ -423,7 +322,7 @@ class Pipeline {
     for (;;) {
       await this.#advance(this.scheduler.nowMs + 30_000);
       if (this.#violation !== null) return;
-      await this.#tendWorkers();
+      await this.workers.tend();
       const unsent = this.fleet.unsentCount;
       if (unsent === 0 && this.#pending === 0) break;
       if (this.scheduler.nowMs < endMs) continue;
@@ -434,36 +333,9 @@ class Pipeline {
     }
     // The last minutes close by silence; the tick for that is the aggregator's business.
     await this.#advance(this.scheduler.nowMs + 8 * 60_000);
-    await this.#tendWorkers();
+    await this.workers.tend();
     await this.#advance(this.scheduler.nowMs + 30_000);
-    this.#checkReadToEnd();
-  }
-
-  /** A person looks after partitions that have stopped with a sentence. */
-  async #tendWorkers(): Promise<void> {
-    for (const worker of this.workers) {
-      const stopped = worker.status().filter((status) => status.state === "stopped");
-      if (stopped.length === 0) continue;
-      await worker.kill();
-      if (stopped.some(({ sentence }) => isDamage(sentence ?? ""))) await this.#moveAway(worker);
-      this.#count("a person restarted a stopped worker");
-      worker.start();
-    }
-  }
-
-  #checkReadToEnd(): void {
-    const statuses = this.workers.flatMap((worker) => worker.status());
-    for (let partition = 0; partition < this.log.partitions; partition++) {
-      const { next } = this.log.range(partition);
-      const reached = Math.max(
-        0,
-        ...statuses.filter((s) => s.partition === partition).map((s) => s.nextOffset),
-      );
-      if (reached === next) continue;
-      const told = statuses.map((s) => `${s.partition}: ${s.state} at ${s.nextOffset} ${s.sentence ?? ""}`)
-        .join("; ");
-      this.#violation ??= `partition ${partition} ends at ${next}, the aggregator is at ${reached} (${told})`;
-    }
+    this.#violation ??= this.workers.notReadToEnd();
   }
 
   async #finish(): Promise<Outcome> {
@@ -473,7 +345,7 @@ class Pipeline {
     await Promise.all(this.#looks);
     const judged: OracleResult[] = [];
     for (let partition = 0; partition < this.log.partitions; partition++) {
-      const newest = await this.#newestPublication(partition);
+      const newest = await this.workers.newestPublication(partition);
       const expected = judgePartition(
         this.log.records(partition),
         judgeOf(this.#scenario),
@@ -499,23 +371,13 @@ class Pipeline {
   }
 
   async #stopWorkers(): Promise<void> {
-    const running = this.workers.map(async (worker) => await worker.stop());
     let isDone = false;
-    const all = Promise.all(running).then(() => isDone = true);
+    const all = this.workers.stopAll().then(() => isDone = true);
     all.catch((error) => this.#violation ??= String(error));
     for (let i = 0; i < 1_000 && !isDone && this.#violation === null; i++) {
       await this.#advance(this.scheduler.nowMs + 1_000);
     }
     if (!isDone) this.#violation ??= "the aggregator did not stop within 1,000 s";
-  }
-
-  async #newestPublication(partition: number): Promise<Published | null> {
-    let newest: Published | null = null;
-    for (const worker of this.workers) {
-      const found = await this.gate.run(() => worker.disk.published(partition));
-      if (found !== null && (newest === null || found.position.epoch > newest.position.epoch)) newest = found;
-    }
-    return newest;
   }
 
   async #outcome(judged: readonly OracleResult[]): Promise<Outcome> {
@@ -556,10 +418,6 @@ const logFaultOf = {
 
 const diskOf = (directory: string | null, worker: number, retentionMs: number): Disk =>
   directory === null ? memoryDisk() : duckdbDisk(`${directory}/worker-${worker}`, retentionMs);
-
-/** What a file that was cut is refused with; other sentences would tell of a bug. */
-const isDamage = (sentence: string): boolean =>
-  /damaged|truncated|not a valid|corrupt|move .* aside|move .* away/i.test(sentence);
 
 /** An assertion of ours that broke in production code is a finding, not a mistake of the harness. */
 const isBroken = (error: unknown): boolean => error instanceof Error && error.name === "AssertionFailed";
