@@ -117,6 +117,35 @@ Deno.test("a server that would lose or evict records, or can't be used, is refus
   await redis.start(); // without the password
 });
 
+Deno.test("a user with the rights that docs/redis.md lists can do all of it, one without is refused with a sentence", async () => {
+  const name = newName();
+  const text = await Deno.readTextFile(new URL("../docs/redis.md", import.meta.url));
+  const commands = /the commands `([^`]+)`/.exec(text)![1]!.split(" ");
+  const keys = [`~${name}`, `~${name}:*`, `&${name}:appended`];
+  const rights = commands.map((command) => `+${command.toLowerCase()}`);
+  await redis.command("ACL", "SETUSER", "isotherm", "reset", "on", ">secret", ...keys, ...rights);
+  const user = { username: "isotherm", password: "secret" };
+  const log = await open(name, { ...user, retentionMs: 1 });
+  await joinAll(log.reader);
+  await log.writer.append([newRecord({ value: "a" }), newRecord({ value: "b" })]);
+  await machineClock.sleep(1_200); // it is looked at, and its reader says that it is there
+  log.reader.settled(0, 2);
+  await until(async () => (await log.reader.range(0)).earliest === 1);
+  assert.deepEqual(await values(log, 0, 1), ["b"]);
+  assert.equal(log.writer.available(), true);
+  await log.close();
+  for (const command of ["config|get", "evalsha"]) {
+    await redis.command("ACL", "SETUSER", "isotherm", `-${command}`);
+    const refused = open(name, user).then((opened) => opened.writer.append([newRecord()]));
+    assert.match(
+      await refusal(refused),
+      /NOPERM.*allow this user the commands and keys that docs\/redis\.md lists/,
+    );
+    await redis.command("ACL", "SETUSER", "isotherm", `+${command}`);
+  }
+  await redis.command("ACL", "DELUSER", "isotherm");
+});
+
 Deno.test("a log that is something else is refused, with what to do", async () => {
   const name = newName();
   await (await open(name)).close();
