@@ -5,6 +5,8 @@ export interface Measured {
   readonly cpuSeconds: number;
   /** Highest resident memory. */
   readonly peakMiB: number;
+  /** From process start to the first committed row; null where it isn't looked for. */
+  readonly firstRowSeconds: number | null;
 }
 
 export interface Contender {
@@ -14,6 +16,8 @@ export interface Contender {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether the last row is there; asked again and again. `output` is what it has printed so far. */
   isDone(output: string): Promise<boolean>;
+  /** Whether the first row is there, for contenders that can tell. */
+  readonly hasRow?: () => Promise<boolean>;
 }
 
 const TICKS_PER_SECOND = 100; // sysconf(_SC_CLK_TCK) on Linux
@@ -47,8 +51,12 @@ export async function measure(contender: Contender, deadlineMs = 300_000): Promi
   const reading = Promise.all([read(child.stdout), read(child.stderr)]);
   let exitCode: number | null = null;
   child.status.then(({ code }) => exitCode = code);
+  let firstRowSeconds: number | null = null;
   try {
     while (!await contender.isDone(output)) {
+      if (firstRowSeconds === null && contender.hasRow !== undefined && await contender.hasRow()) {
+        firstRowSeconds = (performance.now() - startedMs) / 1_000;
+      }
       if (exitCode !== null) {
         throw new Error(`${contender.name} ended with ${exitCode}:\n${output.slice(-4_000)}`);
       }
@@ -58,7 +66,8 @@ export async function measure(contender: Contender, deadlineMs = 300_000): Promi
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     const wallSeconds = (performance.now() - startedMs) / 1_000;
-    return { wallSeconds, cpuSeconds: await cpuSecondsOf(child.pid), peakMiB: await peakMiBOf(child.pid) };
+    const [cpuSeconds, peakMiB] = [await cpuSecondsOf(child.pid), await peakMiBOf(child.pid)];
+    return { wallSeconds, cpuSeconds, peakMiB, firstRowSeconds };
   } finally {
     if (exitCode === null) child.kill("SIGKILL");
     await child.status;

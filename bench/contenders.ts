@@ -29,18 +29,26 @@ export function isotherm(job: Job, name: string, windows: string, port: number):
       ISOTHERM_WINDOWS: windows,
       ISOTHERM_AGGREGATOR_PORT: String(port),
     },
-    async isDone() {
-      try {
-        const response = await fetch(`http://127.0.0.1:${port}/status`);
-        const { partitions } = await response.json() as {
-          partitions: { published: { next_offset: number } | null }[];
-        };
-        return (partitions[0]?.published?.next_offset ?? 0) >= job.endOffset;
-      } catch {
-        return false;
-      }
-    },
+    isDone: async () => ((await statusOf(port))?.published?.next_offset ?? 0) >= job.endOffset,
+    hasRow: async () => ((await statusOf(port))?.next_offset ?? 0) > 0,
   };
+}
+
+interface PartitionStatus {
+  /** Committed. */
+  readonly next_offset: number;
+  readonly published: { readonly next_offset: number } | null;
+}
+
+/** What our service says of partition 0; null while it doesn't answer or has none. */
+async function statusOf(port: number): Promise<PartitionStatus | null> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/status`);
+    const { partitions } = await response.json() as { partitions: readonly PartitionStatus[] };
+    return partitions[0] ?? null;
+  } catch {
+    return null;
+  }
 }
 
 const groupOf = (folder: string) => `bench-${folder.slice(folder.lastIndexOf("-") + 1)}`;

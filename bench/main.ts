@@ -71,10 +71,16 @@ try {
   console.log("medians");
   const base = results.get("kafka-streams");
   for (const { contender, runs } of results.values()) {
-    const of = (key: keyof Measured) => median(runs.map((run) => run[key]));
-    const own = { wallSeconds: of("wallSeconds"), cpuSeconds: of("cpuSeconds"), peakMiB: of("peakMiB") };
+    const of = (key: Cost) => median(runs.map((run) => run[key]));
+    const firsts = runs.flatMap(({ firstRowSeconds }) => firstRowSeconds ?? []);
+    const own: Measured = {
+      wallSeconds: of("wallSeconds"),
+      cpuSeconds: of("cpuSeconds"),
+      peakMiB: of("peakMiB"),
+      firstRowSeconds: firsts.length === 0 ? null : median(firsts),
+    };
     // Ratios of neighbours in time, then their median: load that comes and goes falls out.
-    const ratio = (key: keyof Measured) =>
+    const ratio = (key: Cost) =>
       base === undefined ? "" : median(runs.map((run, i) => run[key] / base.runs[i]![key])).toFixed(2);
     const ratios = base === undefined
       ? ""
@@ -87,11 +93,14 @@ try {
   await broker.remove();
 }
 
-function line({ wallSeconds, cpuSeconds, peakMiB }: Measured): string {
+type Cost = "wallSeconds" | "cpuSeconds" | "peakMiB";
+
+function line({ wallSeconds, cpuSeconds, peakMiB, firstRowSeconds }: Measured): string {
+  const first = firstRowSeconds === null ? "" : `, first row after ${firstRowSeconds.toFixed(1)} s`;
   const rate = Math.round(load.readings / wallSeconds).toLocaleString("en");
   return `${wallSeconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} CPU s, ${
     peakMiB.toFixed(0)
-  } MiB, ${rate} readings/s`;
+  } MiB, ${rate} readings/s${first}`;
 }
 
 async function createRowsTopic(address: string): Promise<void> {
