@@ -144,6 +144,11 @@ export class AlertFold {
     for (const window of closing) this.#judge(watched, window, this.windows[window.spec]!.label);
   }
 
+  /** The device is known from now on, by a batch or by what was said of it: from here its silence counts. */
+  met(device: AlertDevice): void {
+    this.#watch(device, undefined);
+  }
+
   /** The device has sent a batch. */
   heard(device: AlertDevice): void {
     const watched = this.#of(device);

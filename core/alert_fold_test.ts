@@ -323,6 +323,17 @@ Deno.test("a device that is heard for the first time in a run, and then no more,
   assert.equal(records[alerts[0]!.offset]!.appendMs, T0 + 20 * SECOND);
 });
 
+Deno.test("a device that was only spoken of is silent from then on", async () => {
+  const { records, rules, append, tick } = tape();
+  rules(T0, { silent_for_s: 120 });
+  append(T0 + MINUTE, { action: "rename", name: "Attic" }, "device", "attic");
+  tick(T0 + 9 * MINUTE);
+  for (const restart of [1, Infinity]) {
+    const { alerts } = await alertsOf(records, 1, restart);
+    assert.deepEqual(alerts.map(({ device, atMs }) => [device, atMs - T0]), [["attic", 3 * MINUTE]]);
+  }
+});
+
 Deno.test("without rules nothing is remembered of any device", async () => {
   const { records, rules, minute } = tape();
   rules(T0, { above: 30 });
