@@ -52,6 +52,12 @@ const ZONES = [
   "Africa/Cairo",
   "Pacific/Chatham",
 ];
+/** Starts before a local day that isn't 24 h long. */
+const CHANGES = [
+  { atMs: Date.UTC(2026, 2, 28, 22), zone: "Europe/Berlin" },
+  { atMs: Date.UTC(2026, 9, 24, 21), zone: "Europe/Berlin" },
+  { atMs: Date.UTC(2026, 3, 23, 21), zone: "Africa/Cairo" },
+];
 const NAMES = ["greenhouse-3", "desk", "Küche", "a", "温室", 'quo"ted', "b|c", "long-".repeat(20)];
 
 interface Device {
@@ -103,7 +109,7 @@ class Generator {
     this.#seed = seed;
     const random = this.random = seededRandom(seed, "log");
     this.nowMs = pick(random, STARTS) + below(random, HOUR);
-    this.config = options.config ?? drawConfig(random);
+    this.config = options.config ?? drawConfig(random, this.nowMs);
     this.partitions = options.partitions ?? 1 + below(random, 3);
     this.#offsets = Array.from({ length: this.partitions }, () => below(random, 3));
     this.#count = options.records ?? 30 + below(random, 121);
@@ -226,14 +232,16 @@ class Generator {
 const encoder = new TextEncoder();
 const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, items.length)] as T;
 
-function drawConfig(random: Random): JudgeConfig {
+function drawConfig(random: Random, startMs: number): JudgeConfig {
   const fixed = (label: string, sizeMs: number, hopMs = sizeMs): WindowSpec => ({
     kind: "fixed",
     label,
     sizeMs,
     hopMs,
   });
-  const zone = pick(random, ZONES);
+  // Half of the time the zone whose clocks change right after the start, if there is one.
+  const changing = CHANGES.filter(({ atMs }) => atMs <= startMs && startMs < atMs + HOUR);
+  const zone = pick(random, [...ZONES, ...changing.flatMap((change) => ZONES.map(() => change.zone))]);
   const windows = pick<readonly WindowSpec[]>(random, [
     defaultConfig.windows,
     defaultConfig.windows,
