@@ -1,5 +1,5 @@
 /**
- * `deno task bench:sim [BOARDS [HOURS]]`: a fleet of model boards that sample every 10 s with the whole pipeline in
+ * `deno task bench:sim [BOARDS [HOURS [memory|files]]]`: a fleet of model boards that sample every 10 s with the whole pipeline in
  * virtual time, calm and with every fault, rows in memory and in DuckDB files. Prints wall time, CPU time and how many
  * times real time that is; the quiet phase counts as time, since boards' readings of the whole run are judged and
  * compared with both oracles in it.
@@ -8,9 +8,10 @@ import process from "node:process";
 import { runScenario } from "../sim/pipeline.ts";
 import { drawScenario, type Scenario } from "../sim/scenario.ts";
 
-const [boards = 100, hours = 1] = Deno.args.map(Number);
-if (!Number.isInteger(boards) || boards < 1 || !(hours > 0)) {
-  console.error("usage: deno task bench:sim [BOARDS, a whole number from 1] [HOURS, above 0]");
+const [boards = 100, hours = 1] = Deno.args.slice(0, 2).map(Number);
+const only = Deno.args[2] ?? "both";
+if (!Number.isInteger(boards) || boards < 1 || !(hours > 0) || !["memory", "files", "both"].includes(only)) {
+  console.error("usage: deno task bench:sim [BOARDS, a whole number from 1] [HOURS, above 0] [memory|files]");
   Deno.exit(2);
 }
 
@@ -25,6 +26,7 @@ function fleet(faults: "none" | "all"): Scenario {
 
 for (const faults of ["none", "all"] as const) {
   for (const store of ["memory", "files"] as const) {
+    if (only !== "both" && only !== store) continue;
     const directory = store === "files" ? await Deno.makeTempDir({ prefix: "isotherm-bench-sim-" }) : null;
     try {
       const startedMs = performance.now();
