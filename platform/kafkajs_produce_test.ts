@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import * as fc from "fast-check";
+import createRequest from "kafkajs/src/protocol/request.js";
+import Produce from "kafkajs/src/protocol/requests/produce/index.js";
 import { encodeProduce, kafkajsProduce, type ProduceOptions } from "./kafkajs_produce.ts";
 
 const NOW_MS = 1_764_000_000_000;
@@ -78,6 +80,25 @@ Deno.test("a batch of 10,000 records, whose places need one, two and three bytes
     topicData: [{ topic: "t", partitions: [{ partition: 0, messages }] }],
   };
   assert.ok(encodeProduce(many, NOW_MS)?.equals(await byKafkajs(many)));
+});
+
+Deno.test("with what kafkajs puts in front, short or long, the request is the same", async () => {
+  const drawn = fc.sample(options, { numRuns: 20, seed: 2 });
+  for (const one of drawn) {
+    for (const clientId of ["isotherm", "x".repeat(300)]) {
+      const { now } = Date;
+      Date.now = () => NOW_MS;
+      try {
+        const whole = async (protocol: typeof kafkajsProduce) => {
+          const { request } = protocol({ version: 7 })(one);
+          return (await createRequest({ correlationId: 7, clientId, request }) as { buffer: Buffer }).buffer;
+        };
+        assert.ok((await whole(Produce.protocol)).equals(await whole(kafkajsProduce)));
+      } finally {
+        Date.now = now;
+      }
+    }
+  }
 });
 
 Deno.test("compression, transactions, times and values of other kinds are left to kafkajs", () => {
