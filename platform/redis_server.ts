@@ -27,7 +27,7 @@ export interface RedisNeeds extends RedisPlace {
 
 /** Rejects with {@link LogRefused} or {@link LogUnavailable} when this server can't hold a log. */
 export async function checkServer(connection: RedisConnection, place: RedisPlace): Promise<Durability> {
-  const info = fieldsOf(String(await connection.text(["INFO", "everything"])));
+  const info = fieldsOf(String(await connection.text(["INFO", "server", "replication", "cluster"])));
   const name = nameOf(place);
   const version = info.get("redis_version") ?? "unknown";
   if (!(Number.parseInt(version) >= 7)) {
