@@ -3,6 +3,7 @@
  * windows: the store is opened, its state read and the fold rebuilt.
  */
 import process from "node:process";
+import { configHash } from "../aggregator/hashes.ts";
 import { defaultConfig } from "../core/config.ts";
 import { Partition } from "../core/partition.ts";
 import type { LogRecord } from "../core/ports/log.ts";
@@ -17,6 +18,7 @@ const options = {
   partition: 0,
   retentionMs: defaultConfig.retentionMs,
 };
+const hash = configHash(defaultConfig, 1);
 const openFrom = Partition.openFrom(defaultConfig);
 
 async function fill(): Promise<number> {
@@ -28,10 +30,10 @@ async function fill(): Promise<number> {
   const commit = async () => {
     const prepared = fold.prepare(records);
     fold.apply(prepared, await store.lookup(prepared.needs));
-    await store.commit(fold.takeChanges(null, ""));
+    await store.commit(fold.takeChanges(null, hash));
     records = [];
     // The last two transactions are left to the live file, as after a kill.
-    if (++commits % 8 === 0) await publisher.publish(fold.openRows(), offset);
+    if (++commits % 8 === 0) await publisher.publish(fold.openRows(), Date.now());
   };
   for (const { key, value, sentMs } of workload({ ...standard, readings })) {
     const place = { partition: 0, offset: offset++, appendMs: sentMs + 50 };
@@ -51,6 +53,7 @@ const state = await store.load(openFrom);
 const fold = Partition.restore(defaultConfig, 0, 1, state);
 const seconds = (performance.now() - startedMs) / 1_000;
 const { user, system } = process.cpuUsage(startedCpu);
+if (state.openReadings.length !== readings) throw new Error("not all readings are in open windows");
 if (fold.openWindowCount !== open) throw new Error("the rebuilt fold has other open windows");
 console.log(
   `${state.openReadings.length.toLocaleString("en")} readings in ${
