@@ -68,7 +68,7 @@ Deno.test("whatever is posted is answered with 202 or a problem document, never 
   // In the machine's time: fast-check comes up for air with timers of its own.
   const log = new SimLog({ partitions: 1, clock: machineClock, random: seededRandom(1) }).open();
   const ports = { log: log.writer, clock: machineClock, random: seededRandom(2), trace: silentTrace };
-  const { app } = createIngest({ ...ports, metrics: noMetrics });
+  const { app, plain } = createIngest({ ...ports, metrics: noMetrics });
   await fc.assert(
     fc.asyncProperty(bodies, types, encodings, paths, async (bytes, type, encoding, path) => {
       const headers: Record<string, string> = { "content-type": type };
@@ -76,6 +76,10 @@ Deno.test("whatever is posted is answered with 202 or a problem document, never 
       const response = await app.request(path, { method: "POST", body: new Uint8Array(bytes), headers });
       assert.ok([202, 204, 400, 413, 415].includes(response.status), `${response.status}`);
       if (response.status !== 204) JSON.parse(await response.text());
+      if (path !== plain.path) return;
+      const body = new Uint8Array(bytes);
+      const short = await plain.handle({ header: (name) => headers[name] ?? null, body });
+      assert.equal(short.status, response.status, "the plain route answers alike");
     }),
     { numRuns: 1_000, seed: 1 },
   );
