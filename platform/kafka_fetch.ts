@@ -3,7 +3,7 @@
  * brokers of 3.9 to 4.x take, so the one with the least to it. Answers are read into memory that is used again.
  *
  * Everything else (finding brokers, the group, topics, writing) is kafkajs's. Its own fetching was replaced because it
- * makes some twenty objects for each record and copies each answer several times; docs/decisions/010 has the figures.
+ * makes some twenty objects for each record and copies each answer several times; docs/decisions/011 has the figures.
  *
  * https://kafka.apache.org/protocol#The_Messages_Fetch
  */
