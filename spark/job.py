@@ -43,7 +43,7 @@ def arrivals_of(records, partitions):
     return (
         records.withColumn("append_ms", F.max("stored_ms").over(before))
         .withColumn("arrival", F.explode(decode("partition", "append_ms", "key", "value", "headers")))
-        .select("offset", "append_ms", "arrival.*")
+        .select("partition", "offset", "append_ms", "arrival.*")
     )
 
 
@@ -94,17 +94,20 @@ def judge_numbered(readings, retention_ms):
 
 def by_device(readings, judged, schema):
     """Calls `judged(device, rows in the order of the log)` and joins what it says of each to the readings."""
-    columns = ["offset", "index", *(name for name in readings.columns if name not in ("offset", "index", "device"))]
+    # The nameless device has readings in every partition.
+    group = ["device", "partition"]
+    place = [*group, "offset", "index"]
+    columns = ["offset", "index", *(name for name in readings.columns if name not in place)]
     calls = F.udf(judged, T.ArrayType(T._parse_datatype_string(schema)))
     said = (
-        readings.groupBy("device")
+        readings.groupBy(*group)
         .agg(F.sort_array(F.collect_list(F.struct(*columns))).alias("rows"))
-        .select("device", F.explode(calls("device", "rows")).alias("said"))
-        .select("device", "said.*")
+        .select(*group, F.explode(calls("device", "rows")).alias("said"))
+        .select(*group, "said.*")
     )
-    told = [name for name in said.columns if name not in ("device", "offset", "index")]
+    told = [name for name in said.columns if name not in place]
     kept = [name for name in readings.columns if name not in told]
-    return readings.select(*kept).join(said, ["device", "offset", "index"])
+    return readings.select(*kept).join(said, place)
 
 
 def judge_unnumbered(readings, retention_ms):
@@ -305,7 +308,7 @@ def main():
         judged = judge(arrivals_of(records, options.partitions), retention_ms).cache()
         write(arrivals_by_device(judged), "arrivals", options)
         quarantined = judged.filter(F.col("verdict") == "quarantined").select(
-            "device", "boot", "seq", F.timestamp_millis("ts").alias("ts"),
+            "device", "boot", "seq", F.timestamp_millis("ts").alias("ts"), F.col("partition").alias("log_partition"),
             F.timestamp_millis("append_ms").alias("append_time"), "reason", "raw",
             F.col("offset").alias("log_offset"), F.col("index").alias("log_index"),
         )

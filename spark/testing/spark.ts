@@ -25,7 +25,6 @@ export async function getSpark(): Promise<Spark> {
       await run("mvn", [...args, "-DincludeScope=runtime", `-DoutputDirectory=${jars}`]);
     }),
   ]);
-  const all = [...Deno.readDirSync(jars)].map(({ name }) => name).filter((name) => name.endsWith(".jar"));
   return {
     async job(args) {
       const settings = [
@@ -35,7 +34,6 @@ export async function getSpark(): Promise<Spark> {
       ];
       await run(`${python}/bin/spark-submit`, [
         ...["--master", "local[2]", "--driver-memory", "1g", "--driver-class-path", `${jars}/*`],
-        ...["--jars", all.map((name) => `${jars}/${name}`).join(",")],
         ...settings.flatMap((setting) => ["--conf", setting]),
         ...["spark/job.py", ...args],
       ], { PYSPARK_PYTHON: `${python}/bin/python`, SPARK_LOCAL_IP: "127.0.0.1" });
