@@ -366,6 +366,21 @@ Deno.test("a pull-up lifts its pin when the program sets it, in the VCD as for p
   assert.deepEqual(lines.get("lamp"), [{ nanos: 0, level: 0 }]);
 });
 
+Deno.test("the board's MAC address is Wokwi's, or what the diagram gives it", async () => {
+  const main = "import machine\nprint(machine.unique_id().hex())";
+  const [esp, dht] = JSON.parse(diagram).parts;
+  const printed = async (attrs: Record<string, string>) => {
+    await using talk = new Talk();
+    const parts = [{ ...esp, attrs }, dht];
+    await talk.start(main, { "diagram.json": JSON.stringify({ parts, connections: [] }) });
+    await talk.resume(0);
+    return talk.serial().split("\r\n")[0];
+  };
+  assert.equal(await printed({}), "240ac4000110");
+  assert.equal(await printed({ macAddress: "24:0A:C4:00:00:2a" }), "240ac400002a");
+  assert.equal(await printed({ macAddress: "mine" }), "240ac4000110");
+});
+
 Deno.test("a restart is the same run again, byte for byte, with its knobs where the diagram has them", async () => {
   await using talk = new Talk();
   const main =

@@ -16,6 +16,8 @@ export interface WokwiServerOptions extends WorkerJob {
   readonly clock: Clock;
   /** What an operator may want to know, in sentences. */
   readonly onWarning: (sentence: string) => void;
+  /** Clients at once (default {@link sessionsMax}); one more is told so, and its connection ends. */
+  readonly sessionsMax?: number;
   /** Wall milliseconds for which a program may run without letting go (default {@link hangMs}). */
   readonly hangMs?: number;
 }
@@ -25,7 +27,7 @@ export const hangMs = 30_000;
 /** A Worker that has not come up by then doesn't. */
 const START_MS = 120_000;
 /** A session takes some 60 MB and, while it runs at full speed, a core. */
-const SESSIONS_MAX = 16;
+export const sessionsMax = 16;
 const CONNECTIONS_MAX = 64;
 /** The largest upload in base64, and some room for the frame around it. */
 const FRAME_BYTES_MAX = Math.ceil(uploadLimits.fileBytesMax * 4 / 3) + (1 << 20);
@@ -36,7 +38,7 @@ const TRY_LATER_CODE = 1013;
 
 /** Listens; resolves when it does. */
 export function serveWokwi(options: WokwiServerOptions): Promise<WebSocketServer> {
-  const { hostname, port, clock } = options;
+  const { hostname, port, clock, sessionsMax: most = sessionsMax } = options;
   let sessionCount = 0;
   return serveWebSockets({
     hostname,
@@ -47,7 +49,7 @@ export function serveWokwi(options: WokwiServerOptions): Promise<WebSocketServer
     about:
       "This is a simulator for Wokwi's tools: set WOKWI_CLI_SERVER to this address, with ws:// in front.",
     accept: (socket) => {
-      if (sessionCount >= SESSIONS_MAX) return turnAway(socket);
+      if (sessionCount >= most) return turnAway(socket, most);
       sessionCount++;
       return converse(socket, options, () => sessionCount--);
     },
@@ -55,8 +57,8 @@ export function serveWokwi(options: WokwiServerOptions): Promise<WebSocketServer
 }
 
 /** Wokwi's command line dies of a refused handshake, but understands a frame that says why. */
-function turnAway(socket: ServerSocket): SocketEvents {
-  const message = `${SESSIONS_MAX} simulations run, which is the most; end one`;
+function turnAway(socket: ServerSocket, most: number): SocketEvents {
+  const message = `${most} simulations run, which is the most; end one`;
   socket.send(JSON.stringify({ type: "error", message }));
   socket.close(TRY_LATER_CODE, message);
   return { message() {}, tooLarge() {}, closed() {} };

@@ -190,6 +190,22 @@ Deno.test("a file of 64 MiB arrives; one that is larger is refused with a senten
   });
 });
 
+Deno.test("one client above the bound is told so by a frame, and one that leaves makes room", async () => {
+  await withServer({ sessionsMax: 1 }, async ({ url, connectionCount }) => {
+    const first = await Client.open(url);
+    await first.done("sim:status");
+    const second = await Client.open(url);
+    const { message } = await second.frame(({ type }) => type === "error");
+    assert.equal(message, "1 simulations run, which is the most; end one");
+    await second.close();
+    await first.close();
+    while (connectionCount() > 0) await machineClock.sleep(5);
+    const third = await Client.open(url);
+    await third.done("sim:status");
+    await third.close();
+  });
+});
+
 Deno.test("garbage is answered with an error frame", async () => {
   await withServer({}, async ({ url }) => {
     const client = await Client.open(url);
@@ -369,21 +385,39 @@ Deno.test("the command line: defaults, each option, and every problem at once", 
   for (const args of [["--speed", "2"], ["extra"]]) assert.equal(parseServeOptions(args).kind, "problems");
 });
 
+/** What the simulated world's time server says. */
+const YEAR = `
+import network, socket, struct, time
+wlan = network.WLAN(network.STA_IF)
+wlan.active(True)
+wlan.connect("Wokwi-GUEST", "")
+while not wlan.isconnected():
+    time.sleep_ms(100)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b"\\x1b" + 47 * b"\\0", socket.getaddrinfo("pool.ntp.org", 123)[0][-1])
+seconds = struct.unpack("!I", s.recv(48)[40:44])[0] - 3155673600
+print("the year is", time.gmtime(seconds)[0])
+`;
+
 Deno.test("serve says where it is, takes the project's modules, and ends when told; what can't be read is told", async () => {
   const printed: string[] = [];
   const complaints: string[] = [];
   const run = (chosen: ServeOptions, signal: AbortSignal) =>
     serve(chosen, {
-      clock: machineClock,
+      clock: { ...machineClock, nowMs: () => Date.UTC(2033, 5, 1) },
       print: (line) => printed.push(line),
       complain: (line) => complaints.push(line),
       signal,
     });
   const stop = new AbortController();
-  const running = run({ ...options(), port: 0, project: "firmware" }, stop.signal);
+  const running = run({ ...options("--start", "now"), port: 0, project: "firmware" }, stop.signal);
   while (printed.length < 3) await machineClock.sleep(5);
   assert.match(printed[1] ?? "", /WOKWI_CLI_SERVER=ws:\/\/127.0.0.1:\d+ /);
   assert.match(printed[2] ?? "", /\d+ files of firmware$/);
+  const client = await Client.open(/WOKWI_CLI_SERVER=(\S+)/.exec(printed[1] ?? "")?.[1] ?? "");
+  await client.start(YEAR);
+  assert.match(await client.resume({ pauseAfter: 10 * SECOND }), /^the year is 2033\r\n/);
+  await client.close();
   stop.abort();
   assert.equal(await running, 0);
   assert.equal(await run({ ...options(), port: 0, project: "nowhere" }, stop.signal), 1);
