@@ -40,12 +40,19 @@ export interface Aggregator {
   explain(query: ExplainQuery): Promise<Record<string, unknown>>;
 }
 
-/** First and longest wait before a partition that another worker took is taken again. */
+/**
+ * First and longest wait before a partition that another worker took is taken again. One that the log has given us no
+ * longer ago than the first of them is taken at once: then it was the other that is late.
+ */
 const RETAKE_FIRST_MS = 10_000;
 const RETAKE_MAX_MS = 600_000;
 
 interface Held {
   worker: PartitionWorker;
+  /** When the log said last that the partition is ours, by the monotonic clock. */
+  givenMs: number;
+  /** Ends the wait for the next taking. */
+  takeNow: AbortController;
   readonly abort: AbortController;
   readonly done: Promise<void>;
 }
@@ -63,6 +70,8 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const entry: Held = {
       worker: new PartitionWorker(partition, ports, config),
+      givenMs: -Infinity,
+      takeNow: new AbortController(),
       abort: new AbortController(),
       done,
     };
@@ -78,8 +87,12 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
     for (let waitMs = RETAKE_FIRST_MS;; waitMs = Math.min(2 * waitMs, RETAKE_MAX_MS)) {
       await entry.worker.run(signal);
       if (entry.worker.status().state !== "superseded") return failIfAllStopped();
-      await ports.clock.sleep(waitMs, signal);
+      if (ports.clock.monotonicMs() - entry.givenMs > RETAKE_FIRST_MS) {
+        await ports.clock.sleep(waitMs, AbortSignal.any([signal, entry.takeNow.signal]));
+      }
       if (signal.aborted) return;
+      entry.givenMs = -Infinity;
+      entry.takeNow = new AbortController();
       entry.worker = new PartitionWorker(entry.worker.partition, ports, config);
     }
   };
@@ -122,7 +135,14 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
       // Not awaited: a log that is away gives out its first partitions when it is back, and must not hold up our end.
       ports.reader.join({
         assigned(partitions) {
-          for (const partition of partitions) if (!held.has(partition)) take(partition);
+          for (const partition of partitions) {
+            const entry = held.get(partition);
+            if (entry === undefined) take(partition);
+            else {
+              entry.givenMs = ports.clock.monotonicMs();
+              entry.takeNow.abort();
+            }
+          }
           return Promise.resolve();
         },
         async revoked(partitions) {

@@ -18,13 +18,13 @@ const START_MS = 1_767_225_600_000;
 const RECORDS = 6_000;
 const READINGS = 20;
 
-/** Batches of 20 readings of six devices, one reading in ten seconds, in an embedded log. */
+/** Batches of 20 readings of 24 devices, one reading in ten seconds, in an embedded log. */
 async function fillLog(folder: string): Promise<void> {
   const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
   const log = await openLogAt(`embedded:${folder}`, PARTITIONS, ports);
   const records = Array.from({ length: RECORDS }, (_, at) => {
-    const device = `device-${at % 6}`;
-    const first = Math.floor(at / 6) * READINGS;
+    const device = `device-${at % 24}`;
+    const first = Math.floor(at / 24) * READINGS;
     const readings = Array.from({ length: READINGS }, (_, i) => ({
       seq: first + i,
       ts: START_MS + 10_000 * (first + i),
@@ -55,6 +55,12 @@ async function aggregator(log: string, data: string, windows: string): Promise<P
 
 const manifestOf = async (data: string) =>
   await Deno.readTextFile(`${data}/published/manifest.json`).then(parseManifest, () => null);
+
+/** Names of the partitions' records, of all configurations. A kill may leave a file beside them that was to become one. */
+const recordsOf = (data: string) =>
+  [...Deno.readDirSync(`${data}/published/partitions`)].map(({ name }) => name).filter((name) =>
+    name.endsWith(".json")
+  );
 
 /** Runs until everything in the log is published with this list of windows, and stops; gives digest and rows. */
 async function drained(log: string, data: string, windows: string) {
@@ -116,10 +122,7 @@ Deno.test("rows of another configuration are made anew beside the old ones, thro
       }
     })();
     const newHash = (await manifestOf(`${folder}/fresh`))!.configHash;
-    const filesOf = (hash: string) =>
-      [...Deno.readDirSync(`${data}/published/partitions`)].filter(({ name }) =>
-        name.includes(hash.slice(0, 8))
-      );
+    const filesOf = (hash: string) => recordsOf(data).filter((name) => name.includes(hash.slice(0, 8)));
     for (const kills of [1, 2]) {
       await using process = await aggregator(folder, data, NEW);
       await until(`rows are made anew (${kills})`, () => {
@@ -145,8 +148,7 @@ Deno.test("rows of another configuration are made anew beside the old ones, thro
 
     // The next publication forgets the old ones.
     await using process = await aggregator(folder, data, NEW);
-    const names = () => [...Deno.readDirSync(`${data}/published/partitions`)].length;
-    await until("the old records are gone", () => Promise.resolve(names() === PARTITIONS));
+    await until("the old records are gone", () => Promise.resolve(recordsOf(data).length === PARTITIONS));
     assert.equal(filesOf(newHash).length, PARTITIONS);
     await process.stop("SIGTERM");
     assert.equal(await seen(data), fresh);
@@ -159,10 +161,7 @@ Deno.test("the way back in the middle of it finds the old rows as they were", as
     const old = await drained(folder, data, OLD);
     {
       await using process = await aggregator(folder, data, NEW);
-      await until("rows are made anew", () => {
-        const names = [...Deno.readDirSync(`${data}/published/partitions`)];
-        return Promise.resolve(names.length > PARTITIONS);
-      });
+      await until("rows are made anew", () => Promise.resolve(recordsOf(data).length > PARTITIONS));
       await process.stop("SIGKILL");
     }
     assert.equal(await drained(folder, data, OLD), old);

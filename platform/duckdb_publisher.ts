@@ -340,7 +340,7 @@ export class DuckdbPublisher implements Publisher {
   }
 
   /**
-   * Deletes files in the segments' folder that no record names: a crash left them. Only old ones, since another worker
+   * Deletes files in the segments' folder that no record names, and unfinished records: a crash left them. Only old ones, since another worker
    * that still takes itself for the owner may be writing.
    */
   async #removeOrphans(nowMs: number): Promise<void> {
@@ -357,6 +357,13 @@ export class DuckdbPublisher implements Publisher {
       const { mtime } = await Deno.stat(`${paths.published}/${path}`);
       const isOld = mtime !== null && mtime.getTime() < nowMs - publishedGraceMs;
       if (isOld) await removeFile(`${paths.published}/${path}`);
+    }
+    for await (const { name } of Deno.readDir(paths.records)) {
+      if (!name.startsWith(`${partition}@`) || !name.endsWith(".tmp")) continue;
+      const { mtime } = await Deno.stat(`${paths.records}/${name}`);
+      if (mtime !== null && mtime.getTime() < nowMs - publishedGraceMs) {
+        await removeFile(`${paths.records}/${name}`);
+      }
     }
   }
 

@@ -370,6 +370,7 @@ function follow(log: Log, stored: Map<number, string[]>, events: string[], name:
     assigned(partitions) {
       events.push(`${name} gets ${[...partitions].sort().join(",")}`);
       for (const partition of partitions) {
+        if (owned.has(partition)) continue; // the log says so anew
         const term = Symbol();
         owned.set(partition, term);
         void run(partition, term);

@@ -10,9 +10,9 @@
  * *Another log is noticed.* A broker that doesn't have an offset says so; then, and every two seconds without a record, the
  * partition's range is looked at, whose answer is `expired` or `beyond_end`.
  *
- * *Rebalances* are eager. `REBALANCING` is emitted before the group is joined again, and the caller is told; what it had
- * not stored is read again from its position by whoever gets the partition. kafkajs doesn't wait for handlers, so the next
- * owner may start while we still put things away: that is what owner records are for.
+ * *Rebalances.* The group's protocol is eager, this reader isn't: partitions that are ours before and after stay so, and
+ * are read on while the group makes up its mind. What goes to another is taken back when we hear of it; by then the other
+ * may have started. That is what owner records are for.
  *
  * *A consumer that crashes is replaced*, not restarted. Until the next one has joined, partitions stay ours and reads
  * reject with `LogUnavailable`.
@@ -64,6 +64,8 @@ const SMALL_EVERY_MS = 15;
 /** The longest that kafkajs's loop, which has nothing to fetch, sleeps between heartbeats. */
 const PAUSED_WAIT_MS = 100;
 const REBALANCE_MS = 20_000;
+/** So long it takes a member at the most to hear that the group is being shared out anew. */
+const HEARTBEAT_MS = 250;
 /** The shortest session that a broker of default settings takes (`group.min.session.timeout.ms`). */
 const SESSION_MS_STOCK = 6_000;
 /** Without a record for so long, the partition's range is looked at. */
@@ -131,7 +133,6 @@ export class KafkaReader implements LogReader {
   readonly #slots = new Map<number, Slot>();
   /** Partitions of the newest assignment; the caller may not have been told yet. */
   #given: readonly number[] = [];
-  #generation = 0;
   /** Calls to the caller, one after the other. */
   #telling: Promise<void> = Promise.resolve();
   #everUp = false;
@@ -463,7 +464,7 @@ export class KafkaReader implements LogReader {
     const consumer = client.kafka.consumer({
       groupId,
       sessionTimeout: sessionMs,
-      heartbeatInterval: Math.min(500, Math.floor(sessionMs / 5)),
+      heartbeatInterval: Math.min(HEARTBEAT_MS, Math.floor(sessionMs / 5)),
       rebalanceTimeout: REBALANCE_MS,
       maxWaitTimeInMs: PAUSED_WAIT_MS,
       metadataMaxAge: METADATA_MS,
@@ -474,7 +475,6 @@ export class KafkaReader implements LogReader {
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       this.#joined(session, payload.memberAssignment[topic] ?? []);
     });
-    consumer.on(consumer.events.REBALANCING, () => this.#revokeAll());
     const former = this.#options.isSoleMember ? await membersOf(admin, { groupId, clientId }) : [];
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
@@ -500,57 +500,55 @@ export class KafkaReader implements LogReader {
         return this.#refuse(error as LogRefused);
       }
     }
-    this.#revokeAll();
     this.#session = session;
     this.#everUp = true;
     this.#given = partitions;
-    const generation = ++this.#generation;
+    this.#hints.clear();
     this.#trace.emit("info", "log.assigned", { partitions: partitions.join(",") });
     this.#tell(async (assignments) => {
-      if (generation !== this.#generation || this.#isClosed) return;
-      for (const partition of partitions) {
-        this.#slots.set(partition, {
-          partition,
-          next: -1,
-          current: null,
-          taken: 0,
-          ahead: null,
-          free: [],
-          fetchNext: -1,
-          isFetching: false,
-          fetchDueMs: -Infinity,
-          cancelFetch: null,
-          epoch: 0,
-          connection: null,
-          failure: null,
-          isDoubtful: false,
-          lookedMs: this.#clock.monotonicMs(),
-          wake: null,
-        });
+      const gone = [...this.#slots.keys()].filter((partition) => !this.#given.includes(partition));
+      if (gone.length > 0) await this.#takeBack(assignments, gone);
+      // What is given may have changed while the caller put things away: then another call of this is waiting.
+      const given = this.#given;
+      for (const partition of given) {
+        if (!this.#slots.has(partition)) this.#slots.set(partition, this.#newSlot(partition));
       }
-      if (partitions.length > 0) await assignments.assigned(partitions);
+      if (given.length > 0) await assignments.assigned(given);
       this.#firstAssignment.resolve();
     });
   }
 
-  /** The group takes back what it gave; the caller hears of it before its reads end. */
-  #revokeAll(): void {
-    const partitions = this.#given;
-    if (partitions.length === 0) return;
-    this.#given = [];
-    this.#generation++;
-    this.#hints.clear();
-    this.#tell(async (assignments) => {
-      const told = partitions.filter((partition) => this.#slots.has(partition));
-      const revoked = told.length === 0 ? Promise.resolve() : assignments.revoked(told);
-      for (const partition of told) {
-        const slot = this.#slots.get(partition);
-        this.#slots.delete(partition);
-        if (slot !== undefined) this.#drop(slot);
-        slot?.wake?.();
-      }
-      await revoked;
-    });
+  #newSlot(partition: number): Slot {
+    return {
+      partition,
+      next: -1,
+      current: null,
+      taken: 0,
+      ahead: null,
+      free: [],
+      fetchNext: -1,
+      isFetching: false,
+      fetchDueMs: -Infinity,
+      cancelFetch: null,
+      epoch: 0,
+      connection: null,
+      failure: null,
+      isDoubtful: false,
+      lookedMs: this.#clock.monotonicMs(),
+      wake: null,
+    };
+  }
+
+  /** The caller hears that partitions are no longer ours before its reads of them end. */
+  async #takeBack(assignments: Assignments, partitions: readonly number[]): Promise<void> {
+    const revoked = assignments.revoked(partitions);
+    for (const partition of partitions) {
+      const slot = this.#slots.get(partition);
+      this.#slots.delete(partition);
+      if (slot !== undefined) this.#drop(slot);
+      slot?.wake?.();
+    }
+    await revoked;
   }
 
   /** Calls of the caller's come one at a time. One that throws ends the reading: the caller's own reads say why. */

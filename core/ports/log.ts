@@ -116,7 +116,10 @@ export type ReadOutcome =
 
 /** Told which partitions this reader is to work on. Calls come one at a time and are awaited. */
 export interface Assignments {
-  /** From now on these are ours: load their state, then `read` from their position. */
+  /**
+   * From now on these are ours: load their state, then `read` from their position. May name some that are ours already:
+   * then the log says so anew.
+   */
   assigned(partitions: readonly number[]): Promise<void>;
   /** No longer ours: drop what is not committed. Reads of them return `revoked`. */
   revoked(partitions: readonly number[]): Promise<void>;
