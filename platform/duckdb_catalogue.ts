@@ -32,8 +32,11 @@ export class CatalogueWriter {
     private readonly template: string,
   ) {}
 
-  /** `folder` is private to this writer; the template is made there unless this build has made it before. */
-  static async open(folder: string): Promise<CatalogueWriter> {
+  /**
+   * `folder` is private to this process; the template is made there unless this build has made it before. `maker` tells
+   * writers of one folder apart.
+   */
+  static async open(folder: string, maker: number): Promise<CatalogueWriter> {
     const statements = [...baseTables.map(emptyView), viewsSql];
     const hash = createHash("sha256").update(statements.join("\n")).digest("hex").slice(0, 16);
     const template = `${folder}/catalogue_template_${hash}.duckdb`;
@@ -41,7 +44,7 @@ export class CatalogueWriter {
     const connection = await instance.connect();
     const writer = new CatalogueWriter(instance, connection, template);
     if (await fileBytes(template) > 0) return writer;
-    const made = `${template}.tmp`;
+    const made = `${template}.${maker}.tmp`;
     await removeFile(made);
     await removeFile(`${made}.wal`);
     // Blocks of 16 KiB instead of 256: the file is copied at every publication.

@@ -58,6 +58,8 @@ export interface LostRows {
 export interface DataPaths {
   readonly live: string;
   readonly liveFolder: string;
+  /** Folder of the live folders of all partitions. */
+  readonly liveFolders: string;
   readonly published: string;
   readonly catalogue: string;
   readonly manifest: string;
@@ -77,10 +79,12 @@ export function dataPaths(
 ): DataPaths {
   const root = absolutePath(privateDirectory);
   const published = `${absolutePath(directory)}/published`;
-  const liveFolder = `${root}/partitions/${partition}`;
+  const liveFolders = `${root}/partitions`;
+  const liveFolder = `${liveFolders}/${partition}`;
   return {
     live: `${liveFolder}/live.duckdb`,
     liveFolder,
+    liveFolders,
     published,
     catalogue: `${published}/catalogue.duckdb`,
     manifest: `${published}/manifest.json`,

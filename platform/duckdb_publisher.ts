@@ -96,9 +96,12 @@ export async function openPublisher(
       store.guard,
       () => store.record,
     );
-    const catalogue = await CatalogueWriter.open(store.paths.liveFolder);
     const connection = await store.live.connect();
-    return new DuckdbPublisher(store, connection, writer, merger, catalogue, options.mergeInline ?? false);
+    const { mergeInline = false } = options;
+    const publisher = new DuckdbPublisher(store, connection, writer, merger, mergeInline);
+    const warm = publisher.warmUp();
+    if (mergeInline) await warm;
+    return publisher;
   } catch (error) {
     throw storeError("opening the publisher", error);
   }
@@ -124,6 +127,7 @@ export class DuckdbPublisher implements Publisher {
   readonly #openWindows = new TableWriter(openWindowTable.name, openWindowTable.columns, true);
   #manifest: Manifest | null = null;
   #orphansRemoved = false;
+  #catalogue: Promise<CatalogueWriter> | null = null;
 
   /** Use {@link openPublisher}. */
   constructor(
@@ -131,7 +135,6 @@ export class DuckdbPublisher implements Publisher {
     private readonly connection: DuckDBConnection,
     private readonly writer: SegmentWriter,
     private readonly merger: Merger,
-    private readonly catalogue: CatalogueWriter,
     private readonly mergeInline: boolean,
   ) {}
 
@@ -174,7 +177,22 @@ export class DuckdbPublisher implements Publisher {
   async close(): Promise<void> {
     await this.merger.close();
     this.connection.closeSync();
-    this.catalogue.close();
+    await this.#catalogue?.then((catalogue) => catalogue.close(), () => {});
+  }
+
+  /** Tried again after it has failed. */
+  #openCatalogue(): Promise<CatalogueWriter> {
+    const { paths, partition } = this.store;
+    this.#catalogue ??= CatalogueWriter.open(paths.liveFolders, partition).catch((error) => {
+      this.#catalogue = null;
+      throw error;
+    });
+    return this.#catalogue;
+  }
+
+  /** Gets ready for the first publication, which takes a new owner 0.1 s: meanwhile it can read already. */
+  async warmUp(): Promise<void> {
+    await this.#openCatalogue().catch(() => {}); // the publication says why
   }
 
   async #prepare(): Promise<void> {
@@ -330,7 +348,7 @@ export class DuckdbPublisher implements Publisher {
       let manifest = last;
       if (shown.records !== null || manifest === null) {
         const records = new Map(shown.records ?? []).set(partition, record);
-        await this.catalogue.write(paths, records);
+        await (await this.#openCatalogue()).write(paths, records);
         manifest = manifestOf(records, (last?.generation ?? 0) + 1, record);
         await replaceFile(paths.manifest, JSON.stringify(manifest, null, 1));
       }
