@@ -380,7 +380,8 @@ export class DuckdbStore implements Store {
   async #readPosition(): Promise<void> {
     const [newest] = await readRows(
       await this.live.writer.stream(
-        `SELECT version, ${selectList(positionTable)} FROM position_rows ORDER BY version DESC LIMIT 1`,
+        `SELECT version, ${selectList(positionTable)} FROM position_rows
+         WHERE version = (SELECT max(version) FROM position_rows)`,
       ),
       ["int64", ...kindsOf(positionTable)],
       (cells, index) => ({
