@@ -1,6 +1,7 @@
 /**
  * Wokwi's own clients, as they are, against the server as users start it: npm `@wokwi/client` 0.26.0 and PyPI
- * `wokwi-client` 0.5.1 each run a whole scenario. Needs Python 3 with venv.
+ * `wokwi-client` 0.5.1 each run a whole scenario; mpremote works on a board through the serial monitor, as through
+ * wokwi-cli's RFC2217 port. Needs Python 3 with venv.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
@@ -152,3 +153,50 @@ Deno.test("PyPI wokwi-client: upload, start, serial, control, pins, pause, VCD, 
     rmSync(folder, { recursive: true });
   }
 });
+
+Deno.test("mpremote: exec, fs cp, ls and cat through the serial monitor, on MicroPython's own firmware", async () => {
+  const folder = mkdtempSync(`${tmpdir()}/isotherm-wokwi-`);
+  let bridge: ChildProcess | null = null;
+  try {
+    execFileSync("python3", ["-m", "venv", `${folder}/venv`]);
+    execFileSync(`${folder}/venv/bin/pip`, ["install", "--quiet", "mpremote==1.29.0"], { stdio: "inherit" });
+    await withServer(async (url) => {
+      const board = [Deno.execPath(), "run", "-A", path("testing/serial_bridge.ts"), url];
+      bridge = spawn("python3", [path("../board/testing/pty_bridge.py"), ...board], {
+        cwd: path("../.."),
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      const port = await firstLine(bridge);
+      const mpremote = async (...args: string[]) => {
+        const command = ["connect", port, ...args];
+        const { stdout } = await promisify(execFile)(`${folder}/venv/bin/mpremote`, command, {
+          timeout: 60_000,
+        });
+        return stdout.trim();
+      };
+      assert.equal(await mpremote("exec", "print(6 * 7)"), "42");
+      assert.equal(await mpremote("exec", "import time; time.sleep(0.5); print('waited')"), "waited");
+      await mpremote("fs", "cp", MAIN, ":program.py");
+      assert.match(await mpremote("fs", "ls"), /program.py/);
+      // A serial port ends lines with CR LF, on a real board as well.
+      const shown = (await mpremote("fs", "cat", ":program.py")).replaceAll("\r\n", "\n");
+      assert.equal(shown, readFileSync(MAIN, "utf8").trim());
+      const read =
+        "import dht, machine\ns = dht.DHT22(machine.Pin(15))\ns.measure()\nprint('%.1f' % s.temperature())";
+      assert.equal(await mpremote("exec", read), "24.0");
+    });
+  } finally {
+    (bridge as ChildProcess | null)?.kill();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    child.stdout?.on("data", (data: Uint8Array) => {
+      text += new TextDecoder().decode(data);
+      if (text.includes("\n")) resolve(text.split("\n")[0] as string);
+    });
+  });
+}
