@@ -108,7 +108,7 @@ export interface DrawOptions {
   readonly faults?: readonly IncidentKind[];
   /** Default: models. */
   readonly boards?: BoardKind;
-  /** Rows go to real files: each file of a worker is cut once, besides what is drawn. Not with a list of `faults`. */
+  /** Rows go to real files: some of them are cut, besides what is drawn. Not with a list of `faults`. */
   readonly onFiles?: boolean;
 }
 
@@ -164,7 +164,10 @@ export function drawScenario(
 
 /** Half of the faults' time has passed, so there is something to be damaged. */
 function drawDamage(random: Random, { faultsMs, workers }: Omit<Scenario, "incidents">): Incident[] {
-  return (["live_file_truncated", "wal_truncated"] as const).map((kind) => ({
+  // A write-ahead log is often empty when it is cut, so it is cut more often.
+  return (["live_file_truncated", "wal_truncated", "wal_truncated", "wal_truncated"] as const).map((
+    kind,
+  ) => ({
     kind,
     atMs: (faultsMs >> 1) + below(random, faultsMs >> 1),
     worker: below(random, workers),
