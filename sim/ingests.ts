@@ -96,7 +96,13 @@ export class Ingests {
       const response = await process.ingest.handler(request);
       const text = await response.text();
       if (process.isDead) return answer({ kind: "died" });
-      if (response.status === 202) onAcknowledged(body);
+      if (response.status === 202) {
+        onAcknowledged(body);
+        const { credit } = JSON.parse(text) as { readonly credit?: unknown };
+        if (!Number.isInteger(credit) || Number(credit) < 1) {
+          onViolation(`ingest gave credit for ${credit} readings`);
+        }
+      }
       answer({ kind: "answer", response, text });
     } catch (error) {
       if (!process.isDead) onViolation(`ingest threw: ${String(error)}`);
