@@ -1,6 +1,7 @@
 /**
  * A fleet with one reading a minute, for `ISOTHERM_SOAK_DAYS` simulated days (365 in the soak, then with 100 devices): the
- * folder follows the rows that are kept, files and memory stay bounded, opening stays quick.
+ * folder follows the rows that are kept, files and memory stay bounded, opening stays quick. (`deno task soak:year` leaves
+ * out the check of types: it is made in the same process, and its 120 MiB would count as the store's.)
  */
 import assert from "node:assert/strict";
 import type { Changes } from "../core/ports/store.ts";
