@@ -64,7 +64,9 @@ Deno.test("fault: each number is what its name says, and 0 heals", async () => {
 
 Deno.test("a control that was set before the start holds after it", async () => {
   await using talk = new Talk();
-  await talk.done("control:set", { part: "dht", control: "temperature", value: 5 });
+  for (const value of [9, 5]) {
+    await talk.done("control:set", { part: "dht", control: "temperature", value });
+  }
   await talk.start(READER);
   await talk.resume(3 * SECOND);
   assert.equal(talk.serial(), "5.0 40.0\r\n");

@@ -62,7 +62,8 @@ export class WokwiSession {
   readonly #pins = new PinDesk((payload) => this.#event("pin:change", payload));
   readonly #serial = new SerialMonitor((bytes) => this.#event("serial-monitor:data", { bytes }));
   readonly #pacer: Pacer;
-  readonly #presets: ParamsOf<"control:set">[] = [];
+  /** What was set before the start, the newest value of each knob. */
+  readonly #presets = new Map<string, ParamsOf<"control:set">>();
   readonly #inbox: unknown[] = [];
   readonly #done: Promise<void>;
   #start: ParamsOf<"sim:start"> | null = null;
@@ -279,7 +280,7 @@ export class WokwiSession {
     const onBoard = boardFiles(this.#uploads, { firmware: params.firmware, elf }, files);
     if (isRefusal(onBoard)) return onBoard;
     const controls = new Controls(wiring, weather);
-    for (const { part, control, value } of this.#presets) controls.set(part, control, value);
+    for (const { part, control, value } of this.#presets.values()) controls.set(part, control, value);
     const loaded = await runtime;
     const before = this.#simulation;
     this.#isRunning = false;
@@ -365,7 +366,7 @@ export class WokwiSession {
     if (isRefusal(wiring)) return wiring;
     const refused = new Controls(wiring, []).set(part, control, value);
     if (refused !== null) return refused;
-    this.#presets.push({ part, control, value });
+    this.#presets.set(`${part} ${control}`, { part, control, value });
     return {};
   }
 
