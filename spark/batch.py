@@ -255,7 +255,9 @@ def reason_of(said, alone, append_ms):
 
 
 def arrivals(partition, partitions, append_ms, key, value, headers):
-    """The readings of one record, as tuples in the order of `job.ARRIVAL`. The nameless device is ""."""
+    """The readings of one record, as tuples in the order of `job.ARRIVAL`. The nameless device is "".
+
+    The last one is the device that the record names: what lies in the wrong partition counts for nobody, but has a name."""
     said_headers = {header["key"]: bytes(header["value"] or b"").decode("utf-8", "replace") for header in headers or []}
     version = said_headers.get("isotherm", "1")
     if version.split(".")[0] != "1":
@@ -281,7 +283,7 @@ def arrivals(partition, partitions, append_ms, key, value, headers):
             raise ValueError(f"a record has the unknown kind {kind}: run a newer job")
     except Bad:
         text = bytes(value or b"").decode("utf-8", "replace")[:RAW_MAX]
-        return [("", None, True, False, 0, None, None, append_ms, None, None, None, "malformed", text)]
+        return [("", None, True, False, 0, None, None, append_ms, None, None, None, "malformed", text, None)]
     foreign = partition_of(device, partitions) != partition
     found = []
     for index, said in enumerate(readings):
@@ -289,6 +291,6 @@ def arrivals(partition, partitions, append_ms, key, value, headers):
         event_ms = append_ms if said["ts"] is None else said["ts"]
         found.append(
             ("" if foreign else device, boot, synced, kind == "release", index, said["seq"], said["ts"], event_ms)
-            + (said["temperature"], said["humidity"], said["fault"], reason, said["raw"])
+            + (said["temperature"], said["humidity"], said["fault"], reason, said["raw"], device)
         )
     return found

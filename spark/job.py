@@ -16,7 +16,7 @@ import identity
 DAY_MS = identity.DAY_MS
 
 ARRIVAL = "device string, boot bigint, synced boolean, released boolean, index int, seq bigint, ts bigint, " \
-    "event_ms bigint, temperature int, humidity int, fault string, reason string, raw string"
+    "event_ms bigint, temperature int, humidity int, fault string, reason string, raw string, named string"
 
 
 # From the topic to readings.
@@ -308,7 +308,7 @@ def main():
         judged = judge(arrivals_of(records, options.partitions), retention_ms).cache()
         write(arrivals_by_device(judged), "arrivals", options)
         quarantined = judged.filter(F.col("verdict") == "quarantined").select(
-            "device", "boot", "seq", F.timestamp_millis("ts").alias("ts"), F.col("partition").alias("log_partition"),
+            F.col("named").alias("device"), "boot", "seq", F.timestamp_millis("ts").alias("ts"), F.col("partition").alias("log_partition"),
             F.timestamp_millis("append_ms").alias("append_time"), "reason", "raw",
             F.col("offset").alias("log_offset"), F.col("index").alias("log_index"),
         )
