@@ -44,6 +44,8 @@ function seeFold(seed: number): string | null {
 if (import.meta.main) {
   const [family = "fold", seeds = "50"] = Deno.args;
   for (let seed = FIRST_SEED; seed < FIRST_SEED + Number(seeds); seed++) {
+    // Tells that it goes on.
+    console.log(`seed ${seed}`);
     let seen: string | null;
     try {
       seen = await see(family, seed);

@@ -6,8 +6,8 @@ import { machineClock } from "../platform/clock.ts";
 import { type Mutant, mutants } from "./mutants.ts";
 
 const SEEDS_MAX = 50;
-/** A planted bug that makes the fold turn for ever is seen by its silence. */
-const STUCK_MS = 120_000;
+/** A planted bug that makes the fold turn for ever is seen by its silence: so long in one seed. */
+const STUCK_MS = 180_000;
 const ROOT = new URL("../", import.meta.url);
 const ROOMS = ["core", "platform", "ingest", "aggregator", "firmware", "sim", "dashboard"];
 
@@ -41,23 +41,38 @@ async function hunt(mutant: Mutant, folder: string): Promise<Found | "stale"> {
       args: ["run", "--no-check", "--no-prompt", "-A", "sim/mutant_run.ts", mutant.family, String(SEEDS_MAX)],
       ...{ cwd: folder, stdout: "piped", stderr: "piped" },
     }).spawn();
-    let isStuck = false;
-    const cancel = machineClock.after(STUCK_MS, () => {
-      isStuck = true;
-      child.kill("SIGKILL");
-    });
-    const { stdout, stderr } = await child.output();
-    cancel();
-    if (isStuck) return { seeds: 1, seen: `it hung for ${STUCK_MS / 1_000} s` };
-    const line = new TextDecoder().decode(stdout).trim().split("\n").at(-1) ?? "";
-    // A process that does not even get so far was seen at once.
-    if (!line.startsWith("{")) {
-      return { seeds: 1, seen: new TextDecoder().decode(stderr).trim().slice(0, 200) };
-    }
-    return JSON.parse(line) as Found;
+    const stderr = new Response(child.stderr).text();
+    const { text, isStuck } = await listen(child);
+    const lines = text.trim().split("\n");
+    const seeds = Math.max(1, lines.filter((line) => line.startsWith("seed ")).length);
+    if (isStuck) return { seeds, seen: `it hung for ${STUCK_MS / 1_000} s` };
+    const last = lines.at(-1) ?? "";
+    // A process that ends without a word was ended by what was planted.
+    if (!last.startsWith("{")) return { seeds, seen: (await stderr).trim().slice(0, 200) };
+    return JSON.parse(last) as Found;
   } finally {
     await Deno.writeTextFile(path, text);
   }
+}
+
+/** What it writes until its end; it is ended when it has been silent for too long. */
+async function listen(child: Deno.ChildProcess): Promise<{ text: string; isStuck: boolean }> {
+  let isStuck = false;
+  const watch = () =>
+    machineClock.after(STUCK_MS, () => {
+      isStuck = true;
+      child.kill("SIGKILL");
+    });
+  let cancel = watch();
+  let text = "";
+  for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    cancel();
+    cancel = watch();
+  }
+  await child.status;
+  cancel();
+  return { text, isStuck };
 }
 
 /** `count` mutants that differ from day to day. */
@@ -84,7 +99,7 @@ if (import.meta.main) {
         ? "STALE: it no longer fits the code"
         : found.seeds === null
         ? "SURVIVED"
-        : `${found.seeds} seeds`;
+        : `${found.seeds} seeds${found.seen?.startsWith("it hung") === true ? ", hung" : ""}`;
       console.log(
         `${mutant.name.padEnd(28)} ${mutant.family.padEnd(6)} ${told.padEnd(10)} ${mutant.mistake}`,
       );
