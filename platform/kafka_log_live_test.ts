@@ -41,6 +41,17 @@ async function withAdmin<T>(body: (admin: ReturnType<Kafka["admin"]>) => Promise
   }
 }
 
+/** A busy broker leads a topic's partitions only some time after it has made them; until then the log is away. */
+async function untilLed(log: Log): Promise<void> {
+  const partitions = Array.from({ length: log.writer.partitions }, (_, partition) => partition);
+  const isLed = async () => {
+    if (!log.writer.available()) return false;
+    const ranges = partitions.map((partition) => log.reader.range(partition));
+    return await Promise.all(ranges).then(() => true, () => false);
+  };
+  for (let tries = 0; tries < 60 && !await isLed(); tries++) await machineClock.sleep(50);
+}
+
 const kafka: LogUnderTest = {
   name: "the Kafka log",
   deadlineMs: 3_000,
@@ -61,6 +72,7 @@ const kafka: LogUnderTest = {
           sessionMs: 1_500,
         });
         opened.set(log, log);
+        await untilLed(log);
         return log;
       },
       abandon: (log) => Promise.resolve(opened.get(log)?.kill()),
