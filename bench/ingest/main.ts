@@ -129,7 +129,8 @@ async function bareProducer(broker: KafkaBroker, readings: number): Promise<Row>
   const watching = (async () => {
     // Until it has ended; the last look counts.
     while (isRunning) {
-      usage = await usageOf(child.pid).catch(() => usage);
+      const now = await usageOf(child.pid).catch(() => usage);
+      if (!Number.isNaN(now.peakMib)) usage = now; // a process that has just ended has no memory to tell of
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   })();
