@@ -35,7 +35,8 @@ Deno.test("every task that users run is in the README", () => {
 });
 
 /** What only developers run, on machines that are theirs. */
-const isTest = (task: string) => /^(test|soak|chaos|bench|firmware|screenshots|update|sim:mutants)\b/.test(task);
+const isTest = (task: string) =>
+  /^(test|soak|chaos|bench|firmware|screenshots|update|sim:mutants)\b/.test(task);
 
 Deno.test("no task that users run has all permissions", () => {
   for (const [name, { command }] of Object.entries(denoJson.tasks).filter(([task]) => !isTest(task))) {

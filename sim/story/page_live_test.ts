@@ -32,7 +32,7 @@ Deno.test({
       await page.locator("#find").fill(`${NAME}1 3`);
       await page.locator("#find").press("Enter");
       const way = await page.locator("#way li").allTextContents();
-      assert.ok(way[0]?.startsWith(`${NAME}1, boot `), way[0]);
+      assert.ok(way[0]?.startsWith(`${NAME}1, boot `), way[0] ?? "no step");
       assert.ok(way.some((step) => step.startsWith("in the log: partition")), way.join("\n"));
       assert.ok(way.some((step) => step.startsWith("in window")), way.join("\n"));
       assert.ok(await page.locator("circle.chosen").count() === 1);
