@@ -84,10 +84,14 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
    * assigns it takes it again, later each time.
    */
   const hold = async (entry: Held, signal: AbortSignal): Promise<void> => {
-    for (let waitMs = RETAKE_FIRST_MS;; waitMs = Math.min(2 * waitMs, RETAKE_MAX_MS)) {
+    for (let waitMs = 0;;) {
+      const takenMs = ports.clock.monotonicMs();
       await entry.worker.run(signal);
       if (entry.worker.status().state !== "superseded") return failIfAllStopped();
-      if (ports.clock.monotonicMs() - entry.givenMs > RETAKE_FIRST_MS) {
+      const nowMs = ports.clock.monotonicMs();
+      if (nowMs - entry.givenMs > RETAKE_FIRST_MS) {
+        // Who held it for longer than it has waited for it has not been fighting for it.
+        waitMs = nowMs - takenMs > waitMs ? RETAKE_FIRST_MS : Math.min(2 * waitMs, RETAKE_MAX_MS);
         await ports.clock.sleep(waitMs, AbortSignal.any([signal, entry.takeNow.signal]));
       }
       if (signal.aborted) return;
