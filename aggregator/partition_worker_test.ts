@@ -210,6 +210,35 @@ Deno.test("a partition that the log still assigns to a superseded worker is take
   await worker.stop();
 });
 
+Deno.test("a superseded worker to whom the log gives its partition anew takes it at once, before or after", async () => {
+  for (const isBefore of [true, false]) {
+    const { disks, append, start, passTime } = world();
+    const worker = start();
+    await passTime(SECOND);
+    if (isBefore) void worker.giveAnew();
+    void append({ worker: "it is late" }, { "isotherm": "1", "isotherm-kind": "owner" });
+    void append(reading(0, T0));
+    await passTime(SECOND);
+    if (!isBefore) void worker.giveAnew();
+    await passTime(2 * SECOND);
+    assert.equal(disks[0]!.devices.get("desk")?.counted, 1);
+    await worker.stop();
+  }
+});
+
+Deno.test("waits for a partition don't add up over the calm between", async () => {
+  const { disks, append, start, passTime } = world();
+  const worker = start();
+  for (let seq = 0; seq < 3; seq++) {
+    await passTime(60 * SECOND);
+    void append({ worker: `late ${seq}` }, { "isotherm": "1", "isotherm-kind": "owner" });
+    void append(reading(seq, T0 + seq * SECOND));
+    await passTime(12 * SECOND);
+    assert.equal(disks[0]!.devices.get("desk")?.counted, seq + 1);
+  }
+  await worker.stop();
+});
+
 Deno.test("an unknown version stops the partition with a sentence, after what came before it", async () => {
   const { disks, append, start, passTime } = world();
   const worker = start();

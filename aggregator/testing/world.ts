@@ -1,4 +1,5 @@
 /** An aggregator in virtual time: simulated log, rows in memory. */
+import type { Assignments, LogReader } from "../../core/ports/log.ts";
 import { noMetrics } from "../../core/ports/metrics.ts";
 import { silentTrace } from "../../core/ports/trace.ts";
 import { MemoryDisk } from "../../core/testing/memory_store.ts";
@@ -61,6 +62,19 @@ export function world(partitions = 1) {
   const start = (config: Partial<AggregatorConfig> = {}, other: string | null = null) => {
     const own = log.open();
     const abort = new AbortController();
+    let assignments: Assignments | null = null;
+    const reader: LogReader = {
+      partitions: own.reader.partitions,
+      join(told) {
+        assignments = told;
+        return own.reader.join(told);
+      },
+      range: (partition) => own.reader.range(partition),
+      read: (partition, offset, limits) => own.reader.read(partition, offset, limits),
+      settled: (partition, next) => own.reader.settled(partition, next),
+      hint: (partition, next) => own.reader.hint(partition, next),
+      close: () => own.reader.close(),
+    };
     const feed = createLiveFeed(silentTrace);
     const whole = { ...defaultAggregatorConfig, ...config };
     const alerts = createAlertDesk({ files, clock, metrics: noMetrics, trace: silentTrace }, {
@@ -68,7 +82,7 @@ export function world(partitions = 1) {
       replay: whole.replay,
     });
     const aggregator: Aggregator = createAggregator({
-      reader: own.reader,
+      reader,
       writer: own.writer,
       clock,
       trace: silentTrace,
@@ -96,7 +110,9 @@ export function world(partitions = 1) {
       await done;
       await own.close();
     };
-    return { aggregator, endpoints, stop, failure: () => failure };
+    /** The log says anew that partition 0 is ours, as after a rebalance. */
+    const giveAnew = () => assignments!.assigned([0]);
+    return { aggregator, endpoints, giveAnew, stop, failure: () => failure };
   };
   return { scheduler, log, disks, append, start, passTime, alertFiles };
 }
