@@ -23,6 +23,7 @@ Deno.test({
     }
     assert.ok((outcomes["counted"] ?? 0) > 200, JSON.stringify(outcomes));
     assert.ok((outcomes["closed by watermark"] ?? 0) > 0, "windows close while everything goes wrong");
-    assert.ok(records > 100);
+    // A slow machine sends fewer and larger batches.
+    assert.ok(records > 20, `${records} records`);
   },
 });
