@@ -84,8 +84,7 @@ Deno.test({
         ),
         [],
       );
-      const refused =
-        "device, boot, seq, epoch_ms(ts), reason, log_offset, log_index";
+      const refused = "device, boot, seq, epoch_ms(ts), reason, log_offset, log_index";
       deepEqual(
         await differences(
           data,
