@@ -29,6 +29,23 @@ export interface WorkersPlan {
 export class Worker {
   constructor(readonly name: string, readonly process: Process, readonly url: string) {}
 
+  /** What it says of each partition that it holds, for the message of a test that failed. */
+  async sentences(): Promise<string> {
+    if (!this.process.isRunning) return `${this.name} has ended`;
+    try {
+      const { partitions } = await (await fetch(`${this.url}/status`, { signal: AbortSignal.timeout(2_000) }))
+        .json();
+      const each = partitions.map((
+        { partition, state, sentence, next_offset, epoch }: Record<string, unknown>,
+      ) =>
+        `${partition} ${state} next ${next_offset} epoch ${epoch}${sentence === null ? "" : `: ${sentence}`}`
+      );
+      return `${this.name} holds ${each.join("; ") || "nothing"}`;
+    } catch (error) {
+      return `${this.name} doesn't answer (${error})`;
+    }
+  }
+
   /** Next offset of each partition that it works on; null while it doesn't answer. */
   async positions(): Promise<ReadonlyMap<number, number> | null> {
     try {
@@ -147,10 +164,18 @@ export class KafkaWorkers {
 
   /** Waits until everything that was sent is published. */
   async drained(publish = this.publish, ms = 60_000): Promise<void> {
-    await until("everything is published", async () => {
-      const now = await published(publish);
-      return [...this.#ends].every(([partition, end]) => (now.get(partition)?.next ?? 0) >= end);
-    }, ms);
+    try {
+      await until("everything is published", async () => {
+        const now = await published(publish);
+        return [...this.#ends].every(([partition, end]) => (now.get(partition)?.next ?? 0) >= end);
+      }, ms);
+    } catch (error) {
+      const now = [...await published(publish)].map(([partition, { next, epoch }]) =>
+        `${partition} next ${next} epoch ${epoch}, the log's end is ${this.#ends.get(partition)}`
+      );
+      const sentences = await Promise.all(this.#workers.map((worker) => worker.sentences()));
+      throw new Error([(error as Error).message, ...now, ...sentences].join("\n"), { cause: error });
+    }
   }
 
   /** Digest of each partition's rows, as they are published. */
