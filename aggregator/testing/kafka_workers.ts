@@ -32,17 +32,19 @@ export class Worker {
   /** What it says of each partition that it holds, for the message of a test that failed. */
   async sentences(): Promise<string> {
     if (!this.process.isRunning) return `${this.name} has ended`;
+    const tooLate = new AbortController();
+    const cancel = machineClock.after(2_000, () => tooLate.abort()); // it may be frozen
     try {
-      const { partitions } = await (await fetch(`${this.url}/status`, { signal: AbortSignal.timeout(2_000) }))
-        .json();
-      const each = partitions.map((
-        { partition, state, sentence, next_offset, epoch }: Record<string, unknown>,
-      ) =>
+      const response = await fetch(`${this.url}/status`, { signal: tooLate.signal });
+      const { partitions } = await response.json() as { partitions: readonly Record<string, unknown>[] };
+      const each = partitions.map(({ partition, state, sentence, next_offset, epoch }) =>
         `${partition} ${state} next ${next_offset} epoch ${epoch}${sentence === null ? "" : `: ${sentence}`}`
       );
       return `${this.name} holds ${each.join("; ") || "nothing"}`;
     } catch (error) {
       return `${this.name} doesn't answer (${error})`;
+    } finally {
+      cancel();
     }
   }
 
