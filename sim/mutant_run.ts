@@ -4,14 +4,18 @@ import { foldPartition } from "./fold_run.ts";
 import { generateLog } from "./generate.ts";
 import { judgePartition } from "./oracle.ts";
 import { runScenario } from "./pipeline.ts";
-import { drawScenario } from "./scenario.ts";
+import { drawScenario, type IncidentKind } from "./scenario.ts";
 
 const FIRST_SEED = 1;
 
 async function see(family: string, seed: number): Promise<string | null> {
   if (family === "fold") return seeFold(seed);
   const boards = family === "board" ? "micropython" as const : "model" as const;
-  const scenario = drawScenario(seed, { devices: 3, hours: 0.5, boards });
+  const group: readonly IncidentKind[] = ["zombie", "log_doubled", "log_slow", "rebalance"];
+  const scenario = drawScenario(seed, {
+    ...{ devices: 3, hours: 0.5, boards },
+    ...(family === "group" ? { faults: group } : {}),
+  });
   const directory = family === "files" ? await Deno.makeTempDir({ prefix: "isotherm-mutant-" }) : null;
   try {
     return (await runScenario(scenario, { directory })).violation;

@@ -3,7 +3,7 @@
  * for, most of them made by somebody before us, and the family of runs that aims at it.
  *
  * `fold`: generated logs through the fold against the oracle. `world`: the pipeline with every fault, rows in memory.
- * `files`: the pipeline on real DuckDB files. `board`: the firmware in the pipeline, with every fault.
+ * `group`: the pipeline while workers take partitions from each other. `files`: the pipeline on real DuckDB files. `board`: the firmware in the pipeline, with every fault.
  */
 export interface Mutant {
   readonly name: string;
@@ -11,7 +11,7 @@ export interface Mutant {
   /** Occurs exactly once in the file. */
   readonly from: string;
   readonly to: string;
-  readonly family: "fold" | "world" | "files" | "board";
+  readonly family: "fold" | "world" | "group" | "files" | "board";
   readonly mistake: string;
 }
 
@@ -395,9 +395,10 @@ export const mutants: readonly Mutant[] = [
     "this.#record(device, value.slice(0, 4_000), RECORD_HEADERS)",
     "a part of the body is acknowledged",
   ),
-  world(
+  mutant(
+    "group",
     "superseded_for_good",
-    "aggregator/mod",
+    "aggregator/mod.ts",
     'if (entry.worker.status().state !== "superseded") return failIfAllStopped();',
     'if (entry.worker.status().state !== "running") return failIfAllStopped();',
     "nobody works on the partition",
