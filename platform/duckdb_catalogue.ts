@@ -54,8 +54,12 @@ export class CatalogueWriter {
     return writer;
   }
 
-  /** Writes the catalogue of these records and renames it into place. */
-  async write(paths: DataPaths, records: ReadonlyMap<number, PartitionRecord>): Promise<void> {
+  /** Writes the catalogue of these records and renames it into place, unless `mayRename` throws. */
+  async write(
+    paths: DataPaths,
+    records: ReadonlyMap<number, PartitionRecord>,
+    mayRename: () => void,
+  ): Promise<void> {
     const made = `${paths.catalogue}.tmp`;
     await removeFile(made);
     await removeFile(`${made}.wal`);
@@ -64,6 +68,7 @@ export class CatalogueWriter {
     // A reader that opens the file for writing would lock all others out.
     Deno.chmodSync(made, 0o444);
     await syncFile(made);
+    mayRename();
     Deno.renameSync(made, paths.catalogue);
   }
 

@@ -22,7 +22,7 @@ import { assert } from "../core/assert.ts";
 import type { Manifest } from "../core/manifest.ts";
 import { parseManifest } from "../core/manifest.ts";
 import type { Publisher } from "../core/ports/publisher.ts";
-import { StoreRefused } from "../core/ports/store.ts";
+import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
 import { isKept } from "../core/retention.ts";
 import type { PositionRow, WindowRow } from "../core/rows.ts";
 import { type Bounds, type BoundsByTable, noRows, replacing } from "./duckdb_bounds.ts";
@@ -330,7 +330,12 @@ export class DuckdbPublisher implements Publisher {
   /** Record, catalogue and manifest, while no other worker does the same; `recorded` is called once the record stands. */
   async #replace(made: PartitionRecord, recorded: (record: PartitionRecord) => void) {
     const { paths, partition } = this.store;
-    return await withFileLock(paths.lock, async () => {
+    return await withFileLock(paths.lock, async (isOurs) => {
+      const stillOurs = () => {
+        if (!isOurs()) {
+          throw new StoreUnavailable("publishing: another worker has taken the lock, we were too slow");
+        }
+      };
       const all = await readAllRecords(paths);
       const newest = newestOfEach(all, made.position.configHash).get(partition);
       if (newest !== undefined && newest.position.epoch > made.position.epoch) {
@@ -343,13 +348,15 @@ export class DuckdbPublisher implements Publisher {
       const last = text === null ? null : parseManifest(text);
       const shown = shownWith(made, all, last?.configHash ?? null);
       const record = { ...made, retired: [...made.retired, ...abandoned(made, shown.obsolete)] };
+      stillOurs();
       await writeRecord(paths, record);
       recorded(record);
       let manifest = last;
       if (shown.records !== null || manifest === null) {
         const records = new Map(shown.records ?? []).set(partition, record);
-        await (await this.#openCatalogue()).write(paths, records);
+        await (await this.#openCatalogue()).write(paths, records, stillOurs);
         manifest = manifestOf(records, (last?.generation ?? 0) + 1, record);
+        stillOurs();
         await replaceFile(paths.manifest, JSON.stringify(manifest, null, 1));
       }
       for (const { position } of shown.obsolete) await removeFile(`${paths.records}/${recordName(position)}`);

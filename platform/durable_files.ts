@@ -1,4 +1,5 @@
 /** Files that are there after a power cut: written beside, synced, renamed into place, and the folder synced. */
+import { machineClock } from "./clock.ts";
 import { createHash } from "node:crypto";
 
 /** Bytes hashed or copied before others get their turn. */
@@ -77,13 +78,38 @@ export async function fileBytes(path: string): Promise<number> {
   }
 }
 
-/** Runs `task` while no other process (or store in this one) does so under the same lock file. */
-export async function withFileLock<T>(path: string, task: () => Promise<T>): Promise<T> {
-  const file = await Deno.open(path, { create: true, write: true });
+/** Who has waited so long for a file lock takes it: its holder is frozen, or far too slow. */
+const LOCK_MS_MAX = 10_000;
+const LOCK_ASK_MS = 20;
+
+/**
+ * Runs `task` while no other process (or store in this one) does so under the same lock file. A holder that stands still
+ * for ten seconds loses the lock: the file is replaced. So before anything that others see, `task` has to ask `isOurs`.
+ */
+export async function withFileLock<T>(
+  path: string,
+  task: (isOurs: () => boolean) => Promise<T>,
+  waitMsMax = LOCK_MS_MAX,
+): Promise<T> {
+  for (const deadlineMs = machineClock.monotonicMs() + waitMsMax;;) {
+    const file = await Deno.open(path, { create: true, write: true });
+    try {
+      const inode = (await file.stat()).ino;
+      const isOurs = () => inodeOf(path) === inode;
+      if (await file.tryLock(true) && isOurs()) return await task(isOurs);
+      if (machineClock.monotonicMs() > deadlineMs && isOurs()) await removeFile(path);
+    } finally {
+      file.close();
+    }
+    await machineClock.sleep(LOCK_ASK_MS);
+  }
+}
+
+function inodeOf(path: string): number | null {
   try {
-    await file.lock(true);
-    return await task();
-  } finally {
-    file.close();
+    return Deno.statSync(path).ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
 }
