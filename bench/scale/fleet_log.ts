@@ -11,6 +11,7 @@ import type {
   LogRecord,
   LogWriter,
   NewRecord,
+  ReadLimits,
 } from "../../core/ports/log.ts";
 
 export interface Fleet {
@@ -57,16 +58,19 @@ export class FleetLog implements LogReader, LogWriter {
   async read(
     _partition: number,
     offset: number,
-    { recordsMax, waitMs, signal }: { recordsMax: number; waitMs: number; signal?: AbortSignal },
+    { recordsMax, bytesMax, waitMs, signal }: ReadLimits,
   ): Promise<{ readonly kind: "records"; readonly records: readonly LogRecord[] }> {
-    const to = Math.min(this.#next, offset + recordsMax);
-    if (to === offset && signal?.aborted !== true) {
+    if (offset >= this.#next && signal?.aborted !== true) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, 20)));
     }
-    return {
-      kind: "records",
-      records: Array.from({ length: to - offset }, (_, i) => this.recordAt(offset + i)),
-    };
+    const records: LogRecord[] = [];
+    let bytes = 0;
+    for (let at = offset; at < this.#next && records.length < recordsMax && bytes < bytesMax; at++) {
+      const record = this.recordAt(at);
+      records.push(record);
+      bytes += record.value?.length ?? 0;
+    }
+    return { kind: "records", records };
   }
 
   /** The record at `offset`, the same each time. */
