@@ -12,7 +12,7 @@ import { startKafka } from "../platform/testing/kafka_broker.ts";
 import { startRedis } from "../platform/testing/redis_server.ts";
 import { SimLog } from "../sim/log.ts";
 import { seededRandom } from "../sim/random.ts";
-import { drawTape, publishLog } from "./testing/tape.ts";
+import { drawTape, endsOfTape, publishLog } from "./testing/tape.ts";
 
 const partitions = 2;
 
@@ -30,7 +30,7 @@ async function embeddedWith(tape: readonly LogRecord[], path: string): Promise<L
 
 /** Reads all of `log` in fetches of at most `records`, and gives the digests of what is published then. */
 const digestsOf = async (log: Log, tape: readonly LogRecord[], folder: string, records: number) =>
-  (await publishLog(log, tape, partitions, folder, records)).map(({ rowDigest }) => rowDigest);
+  (await publishLog(log, endsOfTape(tape, partitions), folder, records)).map(({ rowDigest }) => rowDigest);
 
 Deno.test({
   name:

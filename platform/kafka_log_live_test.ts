@@ -14,6 +14,7 @@ import {
 } from "../core/testing/log_contract.ts";
 import { machineClock } from "./clock.ts";
 import { type KafkaLog, type KafkaLogOptions, openKafkaLog } from "./kafka_log.ts";
+import { follow, textOf, waitFor } from "./testing/following.ts";
 import { type KafkaBroker, startKafka } from "./testing/kafka_broker.ts";
 
 let broker: KafkaBroker;
@@ -130,8 +131,6 @@ async function outcomeSoon(log: Log, partition: number, offset: number, ms = 8_0
     if (machineClock.monotonicMs() > deadlineMs) throw new Error(`nothing within ${ms} ms`);
   }
 }
-
-const text = (value: Uint8Array | null) => value === null ? null : new TextDecoder().decode(value);
 
 /** Creates a topic by hand. */
 const createTopic = (topic: string, settings: Record<string, string>, numPartitions = 1) =>
@@ -322,7 +321,7 @@ register({
     }
     // kafka-clients puts this key where `core/murmur2.ts` expects it (see its test): partition 0.
     const read = (await readAll(log.reader, 0, 0, 2_000)).slice(1);
-    assert.deepEqual(read.map(({ key, value }) => [key, text(value)]), [
+    assert.deepEqual(read.map(({ key, value }) => [key, textOf(value)]), [
       ["Küche", '{"codec":"snappy"}'],
       ["Küche", '{"codec":"lz4"}'],
       ["Küche", '{"codec":"zstd"}'],
@@ -350,60 +349,13 @@ register({
     const values: (string | null)[] = [];
     for (let next = 0; values.length < 3;) {
       const records = recordsOf(await outcomeSoon(log, 0, next));
-      values.push(...records.map(({ value }) => text(value)));
+      values.push(...records.map(({ value }) => textOf(value)));
       next = records.at(-1)!.offset + 1;
     }
     assert.deepEqual(values, ["kept", "kept too", "ours"]);
     await log.close();
   },
 });
-
-/** A worker that keeps its own position, as DuckDB's is kept, and goes on from there at every assignment. */
-function follow(log: Log, stored: Map<number, string[]>, events: string[], name: string): void {
-  const owned = new Map<number, symbol>();
-  const run = async (partition: number, term: symbol) => {
-    const values = stored.get(partition) ?? [];
-    stored.set(partition, values);
-    while (owned.get(partition) === term) {
-      try {
-        const outcome = await log.reader.read(partition, values.length, readLimits({ waitMs: 500 }));
-        if (owned.get(partition) !== term || outcome.kind === "revoked") return;
-        for (const { offset, value } of recordsOf(outcome)) {
-          assert.equal(offset, values.length);
-          values.push(text(value) ?? "");
-        }
-      } catch (error) {
-        if (!(error instanceof LogUnavailable)) throw error;
-        await machineClock.sleep(100);
-      }
-    }
-  };
-  void log.reader.join({
-    assigned(partitions) {
-      events.push(`${name} gets ${[...partitions].sort().join(",")}`);
-      for (const partition of partitions) {
-        if (owned.has(partition)) continue; // the log says so anew
-        const term = Symbol();
-        owned.set(partition, term);
-        void run(partition, term);
-      }
-      return Promise.resolve();
-    },
-    revoked(partitions) {
-      events.push(`${name} loses ${[...partitions].sort().join(",")}`);
-      for (const partition of partitions) owned.delete(partition);
-      return Promise.resolve();
-    },
-  });
-}
-
-async function waitFor(what: string, condition: () => boolean, ms = 15_000): Promise<void> {
-  const deadlineMs = machineClock.monotonicMs() + ms;
-  while (!condition()) {
-    if (machineClock.monotonicMs() > deadlineMs) throw new Error(`${what}: not within ${ms} ms`);
-    await machineClock.sleep(20);
-  }
-}
 
 register({
   name: "the Kafka log: while workers come, go and vanish, every record is read once and in order",
@@ -516,7 +468,7 @@ register({
     const tookMs = machineClock.monotonicMs() - startMs;
     assert.ok(tookMs < 8_000, `joined ${tookMs} ms after the broker accepted connections`);
     await log.writer.append([newRecord({ value: "here" })]);
-    assert.deepEqual(recordsOf(await outcomeSoon(log, 0, 0)).map(({ value }) => text(value)), ["here"]);
+    assert.deepEqual(recordsOf(await outcomeSoon(log, 0, 0)).map(({ value }) => textOf(value)), ["here"]);
     await broker.stop("SIGKILL");
     const closeMs = machineClock.monotonicMs();
     await log.close();

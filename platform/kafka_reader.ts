@@ -36,6 +36,7 @@ import { dismissFormer, membersOf } from "./kafka_group.ts";
 import { fetchErrors, KafkaFetch, ReusedRecords } from "./kafka_fetch.ts";
 import { FetchedRecords } from "./kafka_records.ts";
 import { checkPartitions, settleTopic, type TopicNeeds } from "./kafka_topic.ts";
+import { sleepUntilWoken } from "./sleeper.ts";
 
 export interface KafkaReaderOptions extends Omit<TopicNeeds, "mustExist"> {
   readonly clientId: string;
@@ -200,7 +201,7 @@ export class KafkaReader implements LogReader {
       }
       const leftMs = deadlineMs - this.#clock.monotonicMs();
       const isOver = leftMs <= 0 || limits.signal?.aborted === true;
-      if (!isOver) await this.#sleep(slot, leftMs, limits.signal);
+      if (!isOver) await sleepUntilWoken(this.#clock, slot, leftMs, limits.signal);
       else if (!this.#isLookDue(slot)) return { kind: "records", records: [] };
       else {
         const outcome = await this.#look(slot);
@@ -391,22 +392,6 @@ export class KafkaReader implements LogReader {
     slot.current = slot.ahead = slot.failure = null;
     slot.isFetching = slot.isDoubtful = false;
     slot.next = slot.fetchNext = -1;
-  }
-
-  /** Until records come, something happens to the partition, the time is up, or an abort. */
-  #sleep(slot: Slot, ms: number, signal: AbortSignal | undefined): Promise<void> {
-    assert(slot.wake === null, "one read of a partition at a time");
-    return new Promise((resolve) => {
-      const wake = () => {
-        cancel();
-        signal?.removeEventListener("abort", wake);
-        slot.wake = null;
-        resolve();
-      };
-      const cancel = this.#clock.after(ms, wake);
-      signal?.addEventListener("abort", wake, { once: true });
-      slot.wake = wake;
-    });
   }
 
   #wakeAll(): void {

@@ -30,6 +30,7 @@ import { nameOf, RedisConnection, redisFailure, type RedisReply } from "./redis_
 import { shareOf } from "./redis_group.ts";
 import { memberScript, rangeScript, readScript, trimScript } from "./redis_scripts.ts";
 import { checkServer, type RedisNeeds, settleLog } from "./redis_server.ts";
+import { sleepUntilWoken } from "./sleeper.ts";
 
 export interface RedisReaderOptions extends RedisNeeds {
   readonly group: string;
@@ -129,7 +130,9 @@ export class RedisReader implements LogReader {
       const leftMs = deadlineMs - this.#clock.monotonicMs();
       const isOver = leftMs <= 0 || limits.signal?.aborted === true;
       if (outcome.kind !== "records" || outcome.records.length > 0 || isOver) return outcome;
-      if (slot.version === version) await this.#sleep(slot, Math.min(leftMs, LOOK_MS), limits.signal);
+      if (slot.version === version) {
+        await sleepUntilWoken(this.#clock, slot, Math.min(leftMs, LOOK_MS), limits.signal);
+      }
     }
   }
 
@@ -221,22 +224,6 @@ export class RedisReader implements LogReader {
     }
     if (records.length === 0 && offset < next) return { kind: "expired", earliest: next };
     return { kind: "records", records };
-  }
-
-  /** Until records come, something happens to the partition, the time is up, or an abort. */
-  #sleep(slot: Slot, ms: number, signal: AbortSignal | undefined): Promise<void> {
-    assert(slot.wake === null, "one read of a partition at a time");
-    return new Promise((resolve) => {
-      const wake = () => {
-        cancel();
-        signal?.removeEventListener("abort", wake);
-        slot.wake = null;
-        resolve();
-      };
-      const cancel = this.#clock.after(ms, wake);
-      signal?.addEventListener("abort", wake, { once: true });
-      slot.wake = wake;
-    });
   }
 
   #wakeAll(): void {

@@ -1,6 +1,6 @@
 /** Spark's windows are DuckDB's: `spark/job.py` on a real broker and on published files, by PySpark. */
 import { deepEqual, match, ok } from "node:assert/strict";
-import { drawTape, publishLog } from "../dev/testing/tape.ts";
+import { drawTape, endsOfTape, publishLog } from "../dev/testing/tape.ts";
 import { machineClock } from "../platform/clock.ts";
 import { writeKafkaTape } from "../platform/kafka_tape.ts";
 import { startKafka } from "../platform/testing/kafka_broker.ts";
@@ -55,7 +55,7 @@ Deno.test({
     try {
       const sim = new SimLog({ partitions, clock: machineClock, random: seededRandom(1) });
       for (const at of [0, 1]) sim.load(at, tape.filter(({ partition }) => partition === at));
-      await publishLog(sim.open(), tape, partitions, data, 100);
+      await publishLog(sim.open(), endsOfTape(tape, partitions), data, 100);
       await writeKafkaTape(
         { brokers: [broker.address], topic: "tape", partitions, clock: machineClock },
         tape,

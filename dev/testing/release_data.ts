@@ -2,20 +2,12 @@
  * A data folder and its log as a build leaves them, packed for `releases/`: half of a fleet's log read and published, the
  * rest still to be read. `deno task release:data VERSION` writes one; `dev/releases_test.ts` opens every one of them.
  */
-import { createLiveFeed } from "../../aggregator/live_feed.ts";
-import { createAggregator, defaultAggregatorConfig } from "../../aggregator/mod.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Log } from "../../core/ports/log.ts";
-import { noMetrics } from "../../core/ports/metrics.ts";
-import { silentTrace } from "../../core/ports/trace.ts";
 import { machineClock } from "../../platform/clock.ts";
-import { openPublisher } from "../../platform/duckdb_publisher.ts";
-import { openStore } from "../../platform/duckdb_store.ts";
 import { embeddedLogFile } from "../../platform/log_address.ts";
 import { openSqliteLog } from "../../platform/sqlite_log.ts";
-import { until } from "../../platform/testing/process.ts";
-import { readManifest } from "../../platform/testing/published.ts";
-import { drawTape } from "./tape.ts";
+import { drawTape, publishLog } from "./tape.ts";
 
 export const releasePartitions = 2;
 
@@ -30,45 +22,14 @@ export interface ReleaseFacts {
 
 /** Makes rows of everything in the embedded log of `folder` up to now, and gives what is published. */
 export async function readToEnd(folder: string): Promise<ReleaseFacts["published"]> {
-  return await readOn(await openLog(folder, machineClock), folder);
+  const log = await openLog(folder, machineClock);
+  const published = await publishLog(log, await endsOf(log), folder);
+  return published.map(({ nextOffset, rowDigest }) => ({ nextOffset, rowDigest }));
 }
 
 /** Opens the embedded log of a data folder. */
 export function openLog(folder: string, clock: Clock): Promise<Log> {
   return openSqliteLog({ path: `${folder}/${embeddedLogFile}`, partitions: releasePartitions, clock });
-}
-
-async function readOn(log: Log, folder: string): Promise<ReleaseFacts["published"]> {
-  const { retentionMs } = defaultAggregatorConfig.judge;
-  const ends = await endsOf(log);
-  const aggregator = createAggregator({
-    reader: log.reader,
-    writer: log.writer,
-    clock: machineClock,
-    trace: silentTrace,
-    metrics: noMetrics,
-    live: createLiveFeed(silentTrace),
-    openPartition: async (partition) => {
-      const store = await openStore({ directory: folder, partition, retentionMs });
-      return { store, publisher: await openPublisher(store) };
-    },
-    // Nothing is appended, so that one log gives one digest.
-  }, { ...defaultAggregatorConfig, replay: true, publishEveryMs: 60_000 });
-  const end = new AbortController();
-  let failure: unknown = null;
-  const running = aggregator.run(end.signal).catch((error) => failure = error);
-  await until("the log is read", () => {
-    if (failure !== null) throw failure;
-    const status = aggregator.status();
-    return Promise.resolve(
-      ends.every((next, at) => status.some((each) => each.partition === at && each.nextOffset >= next)),
-    );
-  }, 60_000);
-  end.abort();
-  await running;
-  await log.close();
-  return ((await readManifest(folder))?.partitions ?? [])
-    .map(({ nextOffset, rowDigest }) => ({ nextOffset, rowDigest }));
 }
 
 /** Where each partition of the log ends. */

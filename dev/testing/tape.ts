@@ -50,13 +50,23 @@ export function drawTape({ seed, devices, slotsPerDevice, partitions }: TapePlan
   return tape;
 }
 
-/** Reads all of `log`, which holds `tape`, in fetches of at most `records`, publishes in `folder` and closes the log. */
+/** Where the partitions of a log end that holds nothing but `tape`. */
+export function endsOfTape(tape: readonly LogRecord[], partitions: number): readonly number[] {
+  return Array.from(
+    { length: partitions },
+    (_, at) => tape.filter(({ partition }) => partition === at).length,
+  );
+}
+
+/**
+ * Reads `log` to `ends` (one a partition) in fetches of at most `records`, publishes in `folder` and closes the log.
+ * Nothing is appended, so that one log gives one digest. Rejects with what ended the aggregator.
+ */
 export async function publishLog(
   log: Log,
-  tape: readonly LogRecord[],
-  partitions: number,
+  ends: readonly number[],
   folder: string,
-  records: number,
+  records = defaultAggregatorConfig.recordsPerCommitMax,
 ) {
   const { retentionMs } = defaultAggregatorConfig.judge;
   const aggregator = createAggregator({
@@ -71,13 +81,11 @@ export async function publishLog(
       return { store, publisher: await openPublisher(store) };
     },
   }, { ...defaultAggregatorConfig, recordsPerCommitMax: records, publishEveryMs: 60_000, replay: true });
-  const ends = Array.from(
-    { length: partitions },
-    (_, at) => tape.filter(({ partition }) => partition === at).length,
-  );
   const end = new AbortController();
-  const running = aggregator.run(end.signal);
-  await until("the tape is read", () => {
+  let failure: unknown = null;
+  const running = aggregator.run(end.signal).catch((error) => failure = error);
+  await until("the log is read", () => {
+    if (failure !== null) throw failure;
     const status = aggregator.status();
     return Promise.resolve(
       ends.every((count, at) =>
@@ -87,6 +95,7 @@ export async function publishLog(
   }, 60_000);
   end.abort();
   await running;
+  if (failure !== null) throw failure;
   await log.close();
   const published = (await readManifest(folder))?.partitions ?? [];
   deepEqual(published.map(({ nextOffset }) => nextOffset), ends);

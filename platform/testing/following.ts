@@ -36,6 +36,7 @@ export function follow(log: Log, stored: Map<number, string[]>, events: string[]
     assigned(partitions) {
       events.push(`${name} gets ${[...partitions].sort().join(",")}`);
       for (const partition of partitions) {
+        if (owned.has(partition)) continue; // the log says so anew
         const term = Symbol();
         owned.set(partition, term);
         void run(partition, term);
@@ -51,7 +52,7 @@ export function follow(log: Log, stored: Map<number, string[]>, events: string[]
 }
 
 /** Waits until `condition` holds; rejects after `ms`. */
-export async function waitFor(what: string, condition: () => boolean, ms = 20_000): Promise<void> {
+export async function waitFor(what: string, condition: () => boolean, ms = 15_000): Promise<void> {
   const deadlineMs = machineClock.monotonicMs() + ms;
   while (!condition()) {
     if (machineClock.monotonicMs() > deadlineMs) throw new Error(`${what}: not within ${ms} ms`);
