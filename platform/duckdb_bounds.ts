@@ -66,7 +66,8 @@ export function boundsOf(changes: Changes): BoundsByTable {
   return tables;
 }
 
-function spanOfReadings(readings: Rows<ReadingRow>): Bounds {
+/** Of readings in any form. */
+export function spanOfReadings(readings: Rows<ReadingRow>): Bounds {
   if (!(readings instanceof ReadingBlock)) return spanOf(readings, (row) => row.tsMs, (row) => row.appendMs);
   const { length: rows, tsMs, appendMs } = readings;
   if (rows === 0) return noRows;

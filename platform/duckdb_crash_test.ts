@@ -33,7 +33,13 @@ Deno.test("kills at any moment lose nothing that was committed, tear nothing tha
     let reads = 0;
     for (let kill = 0; kill < kills; kill++) {
       await using child = new Process({
-        args: ["run", "-A", "platform/testing/publish_child.ts", directory],
+        args: [
+          "run",
+          "-A",
+          "platform/testing/publish_child.ts",
+          directory,
+          ...kill % 2 === 0 ? [] : ["seals"],
+        ],
       });
       await child.line(/^published/);
       // Read while it writes, then kill it at a random moment of the next publications.

@@ -14,7 +14,7 @@ import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
 import { fileBytes } from "./durable_files.ts";
 import { storeError } from "./duckdb_errors.ts";
 import { quoted } from "./duckdb_published.ts";
-import { baseTables, baseTablesSql, sqlTypes } from "./duckdb_tables.ts";
+import { baseTablesSql, liveTables, sqlTypes } from "./duckdb_tables.ts";
 
 export interface LiveOptions {
   /** The file; its folder exists. */
@@ -67,9 +67,14 @@ export class LiveFile {
     return run;
   }
 
+  /** Opens the file again if a failure has closed it. Only under {@link exclusive}. */
+  async ensureOpen(action: string): Promise<void> {
+    if (this.#instance === null) await this.#reopen(action);
+  }
+
   /** Runs `task` in one transaction; all of it or, when this rejects, nothing. Only under {@link exclusive}. */
   async transaction(action: string, task: (writer: DuckDBConnection) => Promise<void>): Promise<void> {
-    if (this.#instance === null) await this.#reopen(action);
+    await this.ensureOpen(action);
     try {
       await this.writer.run("BEGIN TRANSACTION");
       await task(this.writer);
@@ -169,7 +174,7 @@ export class LiveFile {
 
   /** Reads every block, so that DuckDB compares every checksum before a row is used. The file is small. */
   async #readThrough(): Promise<void> {
-    for (const { name } of baseTables) await this.writer.run(`SELECT bit_xor(hash(rows)) FROM ${name} rows`);
+    for (const { name } of liveTables) await this.writer.run(`SELECT bit_xor(hash(rows)) FROM ${name} rows`);
   }
 
   async #columns(connection: DuckDBConnection): Promise<string[]> {
@@ -181,8 +186,8 @@ export class LiveFile {
   }
 }
 
-/** Every column of the base tables with its type, as `#columns` gives them. */
-const expectedColumns = baseTables.flatMap((
+/** Every column of the live file's tables with its type, as `#columns` gives them. */
+const expectedColumns = liveTables.flatMap((
   table,
 ) => [
   `${table.name}.version BIGINT`,

@@ -58,6 +58,8 @@ export class Lookup {
     private readonly paths: DataPaths,
     private readonly guard: SegmentGuard,
     private readonly record: () => PartitionRecord | null,
+    /** Committed segments that the record doesn't name yet. */
+    private readonly sealed: () => readonly Segment[],
   ) {}
 
   /** Rows of a table by device and event time, published or not, each once, in log order. */
@@ -161,7 +163,7 @@ export class Lookup {
     const record = this.record();
     const list = `version, ${selectList(table)}`;
     const live = `SELECT ${list} FROM ${table.name} WHERE version > ${record?.version ?? 0} AND ${where}`;
-    const segments = (record?.segments ?? []).filter((segment) =>
+    const segments = [...record?.segments ?? [], ...this.sealed()].filter((segment) =>
       segment.table === table.name && holds(segment, fromMs, toMs)
     );
     if (segments.length === 0) return live;

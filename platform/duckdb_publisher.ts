@@ -113,6 +113,8 @@ interface Snapshot {
   readonly position: PositionRow;
   readonly before: PartitionRecord | null;
   readonly fresh: BoundsByTable;
+  /** Segments that are written already. */
+  readonly sealed: readonly Segment[];
   readonly open: readonly WindowRow[];
 }
 
@@ -144,10 +146,11 @@ export class DuckdbPublisher implements Publisher {
     if (this.#manifest !== null && before?.version === version) return this.#manifest;
     // Taken before the first await: the open windows are those of this transaction.
     const fresh = this.store.takeUnpublished();
+    const { sealed } = this.store;
     const attempt: Attempt = { written: [], record: null };
     try {
-      await this.#prepare();
-      return await this.#publish({ version, position, before, fresh, open }, publishedMs, attempt);
+      await this.#prepare(sealed.length);
+      return await this.#publish({ version, position, before, fresh, sealed, open }, publishedMs, attempt);
     } catch (error) {
       await this.#giveUp(attempt, fresh);
       throw storeError("publishing", error);
@@ -195,10 +198,10 @@ export class DuckdbPublisher implements Publisher {
     await this.#openCatalogue().catch(() => {}); // the publication says why
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(sealed: number): Promise<void> {
     const isFull = () => {
       const segments = applyMerges(this.store.record?.segments ?? [], this.merger.merged);
-      return segments.length > segmentLimits.segmentsMax - segmentTables.length - 1;
+      return segments.length + sealed > segmentLimits.segmentsMax - segmentTables.length - 1;
     };
     // Out of room only if merging lags by two publications: then it has to be waited for.
     if (isFull()) await this.merger.settled();
@@ -217,7 +220,7 @@ export class DuckdbPublisher implements Publisher {
     const isNeeded = (segment: Segment) =>
       segment.table !== openWindowTable.name && !isExpired(segment, position, this.store.retentionMs);
     const kept = applyMerges(before?.segments ?? [], merged).filter(isNeeded);
-    const segments = [...kept, ...fresh];
+    const segments = [...kept, ...snapshot.sealed, ...fresh];
     assert(segments.length <= segmentLimits.segmentsMax, "a partition has at most 64 segments");
     const known = [
       ...before?.segments ?? [],
@@ -376,6 +379,7 @@ export class DuckdbPublisher implements Publisher {
       const record = JSON.parse(text ?? "{}") as Partial<PartitionRecord>;
       for (const { path } of [...record.segments ?? [], ...record.retired ?? []]) named.add(path);
     }
+    for (const { path } of this.store.sealed) named.add(path);
     for await (const entry of Deno.readDir(paths.segments)) {
       const path = `segments/${partition}/${entry.name}`;
       if (named.has(path)) continue;

@@ -17,15 +17,22 @@ export class ReadingWriter {
   readonly #version = new ColumnBuffer("int64");
   #reused: DuckDBDataChunk | null = null;
 
-  append(connection: DuckDBConnection, readings: Rows<ReadingRow>, version: number): Promise<void> {
+  /** `catalog`: where the table is, if not in the connection's own. */
+  append(
+    connection: DuckDBConnection,
+    readings: Rows<ReadingRow>,
+    version: number,
+    catalog: string | null = null,
+  ): Promise<void> {
     if (!(readings instanceof ReadingBlock)) {
-      return this.#rows.append(connection, [...readings], version);
+      return this.#rows.append(connection, [...readings], version, catalog);
     }
     return appendChunks(
       connection,
       readingTable.name,
       readings.length,
       (from, to) => this.#chunk(readings, from, to, version),
+      catalog,
     );
   }
 

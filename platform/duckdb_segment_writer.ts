@@ -21,7 +21,7 @@ export interface Cover {
   readonly lastVersion: number;
   /** Owner and publication that it is made by: its name, so that two owners never write one file. */
   readonly epoch: number;
-  readonly generation: number;
+  readonly generation: number | string;
   /** Of the query's rows. */
   readonly bounds: Bounds;
 }

@@ -9,8 +9,11 @@ import { openStore } from "./duckdb_store.ts";
 
 const retentionMs = 30 * 86_400_000;
 
-/** A store in a temporary folder; `publishEvery` commits its rows are published (0: never). */
-function duckdb(name: string, publishEvery: number): StoreUnderTest {
+/**
+ * A store in a temporary folder; every `publishEvery` commits its rows are published (0: never), and transactions of so
+ * many readings are sealed.
+ */
+function duckdb(name: string, publishEvery: number, sealedReadingsMin?: number): StoreUnderTest {
   return {
     name,
     async create() {
@@ -24,7 +27,7 @@ function duckdb(name: string, publishEvery: number): StoreUnderTest {
       };
       return {
         async open() {
-          const store = await openStore({ directory, partition: 0, retentionMs });
+          const store = await openStore({ directory, partition: 0, retentionMs, sealedReadingsMin });
           if (publishEvery > 0) publishers.set(store, await openPublisher(store, { mergeInline: true }));
           return store;
         },
@@ -66,6 +69,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
 
 storeContract(duckdb("the DuckDB store, nothing published", 0), Deno.test);
 storeContract(duckdb("the DuckDB store, every second commit published", 2), Deno.test);
+storeContract(duckdb("the DuckDB store, readings sealed, every third commit published", 3, 1), Deno.test);
 storeContract({
   name: "the store in memory",
   create() {

@@ -19,6 +19,7 @@ import type {
 import { assert } from "../core/assert.ts";
 import type { PublishedConfig } from "../core/manifest.ts";
 import type { Cell, Column, Kind } from "./duckdb_columns.ts";
+import type { Segment } from "./duckdb_segments.ts";
 
 const halves = tables.split("\n-- views\n");
 assert(halves.length === 2, "tables.sql has one line that says -- views");
@@ -421,6 +422,15 @@ export const alertStateTable: Table<AlertStateRow> = {
   }),
 };
 
+/** Segments of transactions that are not published yet, see `duckdb_sealer.ts`; only a live file has them. */
+export const sealedTable: Table<Segment> = {
+  name: "sealed_rows",
+  timeColumn: null,
+  newestBy: null,
+  columns: [column("segment", "text", (segment) => JSON.stringify(segment))],
+  make: (cells, index) => JSON.parse(cells[0]![index] as string) as Segment,
+};
+
 /** The configuration of the rows; only a catalogue has one. */
 export const configTable: TableShape = {
   name: "config_rows",
@@ -486,13 +496,16 @@ export const segmentTables: readonly TableShape[] = [
   alertStateTable,
 ];
 
-/** All base tables of `tables.sql`. */
+/** All base tables that a catalogue shows. */
 export const baseTables: readonly TableShape[] = [
   ...segmentTables,
   openWindowTable,
   positionTable,
   configTable,
 ];
+
+/** All tables of a live file. */
+export const liveTables: readonly TableShape[] = [...baseTables, sealedTable];
 
 /** The SQL type of each kind. */
 export const sqlTypes: Readonly<Record<Kind, string>> = {

@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { StoreUnavailable } from "../core/ports/store.ts";
+import { changes, deviceRow, needs, positionRow, readingRow, startMs } from "../core/testing/builders.ts";
+import { type DuckdbPublisher, openPublisher } from "./duckdb_publisher.ts";
+import { dataPaths, newestRecord } from "./duckdb_published.ts";
+import { Catalogue } from "./duckdb_reader.ts";
+import { type DuckdbStore, openStore } from "./duckdb_store.ts";
+
+const LARGE = 10;
+
+/** Readings [from, to) of one device, a second apart, latest first: a segment has to sort them. */
+function readings(from: number, to: number) {
+  return changes({
+    position: positionRow({ nextOffset: to, lastOffset: to - 1 }),
+    readings: Array.from({ length: to - from }, (_, index) => {
+      const offset = to - 1 - index;
+      return readingRow({ device: "shelf", seq: offset, offset, tsMs: startMs + offset * 1_000 });
+    }),
+    devices: [deviceRow({ device: "shelf", counted: to })],
+  });
+}
+
+interface Opened {
+  readonly directory: string;
+  store: DuckdbStore;
+  publisher: DuckdbPublisher;
+  reopen(): Promise<void>;
+}
+
+function test(name: string, body: (opened: Opened) => Promise<void>): void {
+  Deno.test(name, async () => {
+    const directory = await Deno.makeTempDir({ prefix: "isotherm-sealer-" });
+    const retentionMs = 30 * 86_400_000;
+    const open = () => openStore({ directory, partition: 0, retentionMs, sealedReadingsMin: LARGE });
+    const store = await open();
+    const opened: Opened = {
+      directory,
+      store,
+      publisher: await openPublisher(store, { mergeInline: true }),
+      async reopen() {
+        await this.publisher.close();
+        await this.store.close();
+        this.store = await open();
+        this.publisher = await openPublisher(this.store, { mergeInline: true });
+      },
+    };
+    try {
+      await body(opened);
+    } finally {
+      await opened.publisher.close();
+      await opened.store.close();
+      await Deno.remove(directory, { recursive: true });
+    }
+  });
+}
+
+async function seqsKnown(store: DuckdbStore): Promise<(number | null)[]> {
+  const known = await store.lookup(
+    needs({ readings: [{ device: "shelf", fromMs: startMs, toMs: startMs + 10_000_000 }] }),
+  );
+  return known.readings.map(({ seq }) => seq);
+}
+
+async function seqsPublished(directory: string): Promise<number[]> {
+  const catalogue = await Catalogue.open(directory);
+  try {
+    const { rows } = await catalogue.query("SELECT seq FROM readings ORDER BY log_offset", 1_000);
+    return rows.map(([seq]) => Number(seq));
+  } finally {
+    catalogue.close();
+  }
+}
+
+async function inLiveFile(store: DuckdbStore): Promise<number> {
+  const reader = await store.live.writer.runAndReadAll("SELECT count(*) FROM reading_rows");
+  return Number(reader.getRows()[0]![0]);
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+const filesOf = (directory: string) =>
+  [...Deno.readDirSync(dataPaths(directory, 0).segments)].map(({ name }) => name);
+
+test("a large transaction's readings go past the live file, a small one's through it", async ({ store }) => {
+  await store.commit(readings(0, LARGE - 1));
+  assert.equal(await inLiveFile(store), LARGE - 1);
+  assert.equal(store.sealed.length, 0);
+  await store.commit(readings(LARGE - 1, 2 * LARGE));
+  assert.equal(await inLiveFile(store), LARGE - 1);
+  assert.deepEqual(store.sealed.map(({ rows, minMs, maxMs }) => ({ rows, minMs, maxMs })), [
+    { rows: LARGE + 1, minMs: startMs + (LARGE - 1) * 1_000, maxMs: startMs + (2 * LARGE - 1) * 1_000 },
+  ]);
+  assert.deepEqual(await seqsKnown(store), numbers(0, 2 * LARGE));
+});
+
+test("a publication names sealed segments as they are, each once", async (opened) => {
+  const { directory, store, publisher } = opened;
+  await store.commit(readings(0, LARGE));
+  await store.commit(readings(LARGE, LARGE + 3));
+  await store.commit(readings(LARGE + 3, 3 * LARGE));
+  const [first, second] = store.sealed;
+  await publisher.publish([], startMs);
+  assert.equal(store.sealed.length, 0);
+  const { segments } = (await newestRecord(dataPaths(directory, 0), 0))!;
+  const ofReadings = segments.filter(({ table }) => table === "reading_rows");
+  assert.deepEqual(ofReadings.slice(0, 2), [first, second]);
+  assert.equal(ofReadings[2]!.rows, 3);
+  assert.deepEqual(await seqsPublished(directory), numbers(0, 3 * LARGE));
+  assert.deepEqual(await seqsKnown(store), numbers(0, 3 * LARGE));
+  // Five small ones more make the tables' merges due, sealed segments among them.
+  for (let next = 3 * LARGE; next < 3 * LARGE + 6; next++) {
+    await store.commit(readings(next, next + 1));
+    await publisher.publish([], startMs + next * 1_000);
+  }
+  assert.deepEqual(await seqsPublished(directory), numbers(0, 3 * LARGE + 6));
+  await opened.reopen();
+  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 3 * LARGE + 6));
+});
+
+test("what is sealed and not published is there after a restart", async (opened) => {
+  await opened.store.commit(readings(0, LARGE));
+  await opened.publisher.publish([], startMs);
+  await opened.store.commit(readings(LARGE, 2 * LARGE));
+  await opened.reopen();
+  assert.equal(opened.store.sealed.length, 1);
+  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 2 * LARGE));
+  await opened.publisher.publish([], startMs + 1_000);
+  await opened.reopen();
+  assert.equal(opened.store.sealed.length, 0);
+  assert.deepEqual(await seqsPublished(opened.directory), numbers(0, 2 * LARGE));
+});
+
+test("a damaged sealed segment is moved aside, and the log is read again from what is published", async (opened) => {
+  const { directory } = opened;
+  await opened.store.commit(readings(0, LARGE));
+  await opened.publisher.publish([], startMs);
+  await opened.store.commit(readings(LARGE, 2 * LARGE));
+  const file = `${dataPaths(directory, 0).published}/${opened.store.sealed[0]!.path}`;
+  await opened.publisher.close();
+  await opened.store.close();
+  const bytes = await Deno.readFile(file);
+  bytes[bytes.length >> 1]! ^= 1;
+  await Deno.chmod(file, 0o644);
+  await Deno.writeFile(file, bytes);
+  await opened.reopen();
+  assert.equal(opened.store.position!.nextOffset, LARGE);
+  assert.deepEqual(await seqsKnown(opened.store), numbers(0, LARGE));
+  assert.ok(
+    [...Deno.readDirSync(dataPaths(directory, 0).damaged)].some(({ name }) => name.includes("reading_rows")),
+  );
+  await opened.store.commit(readings(LARGE, 2 * LARGE));
+  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 2 * LARGE));
+});
+
+test("the segment of a transaction that failed goes, and its readings are not there", async ({ directory, store }) => {
+  await store.commit(readings(0, LARGE));
+  const before = filesOf(directory);
+  const wrong = {
+    ...readings(LARGE, 2 * LARGE),
+    devices: [deviceRow({ device: null as unknown as string })],
+  };
+  await assert.rejects(store.commit(wrong), /NOT NULL/);
+  await store.commit(readings(LARGE, LARGE + 1));
+  assert.deepEqual(filesOf(directory), before);
+  assert.deepEqual(await seqsKnown(store), numbers(0, LARGE + 1));
+});
+
+test("a transaction whose reply was lost, and that is repeated, is there once", async ({ store }) => {
+  const { transaction } = store.live;
+  await store.commit(readings(0, LARGE));
+  for (const [at, stands] of [[LARGE, true], [3 * LARGE, false]] as const) {
+    let deaf = 0;
+    store.live.transaction = async (action, task) => {
+      if (stands) await transaction.call(store.live, action, task);
+      deaf = 1;
+      throw new StoreUnavailable("the reply was lost");
+    };
+    const { writer } = store.live;
+    Object.defineProperty(store.live, "writer", {
+      configurable: true,
+      get() {
+        if (deaf-- > 0) throw new StoreUnavailable("nothing can be read either");
+        return writer;
+      },
+    });
+    await assert.rejects(store.commit(readings(at, at + 2 * LARGE)), StoreUnavailable);
+    Object.assign(store.live, { transaction });
+    await store.commit(readings(at, at + 2 * LARGE));
+    delete (store.live as { writer?: unknown }).writer;
+    assert.deepEqual(await seqsKnown(store), numbers(0, at + 2 * LARGE));
+    assert.equal(store.position!.nextOffset, at + 2 * LARGE);
+  }
+  assert.equal(store.version, 3);
+});
