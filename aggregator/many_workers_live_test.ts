@@ -92,20 +92,25 @@ Deno.test("a stopped process that wakes after its partitions have moved changes 
   });
 });
 
-/** While records come to all partitions, the longest that one of them stood still. */
+/**
+ * While records come to all partitions, the longest that one of them stood still: no new row was committed by a worker
+ * that answers, or published by one that has closed its door already.
+ */
 async function longestPauseMs(world: KafkaWorkers, workers: readonly Worker[], ms: number): Promise<number> {
   const startMs = machineClock.monotonicMs();
   const moved = new Map([...world.ends].map(([partition]) => [partition, { next: 0, atMs: startMs }]));
   let longestMs = 0;
   for (let nowMs = startMs; nowMs < startMs + ms; nowMs = machineClock.monotonicMs()) {
     await world.send(1);
-    for (const worker of workers) {
-      for (const [partition, next] of await worker.positions() ?? []) {
-        const last = moved.get(partition)!;
-        if (next <= last.next) continue;
-        last.next = next;
-        last.atMs = machineClock.monotonicMs();
-      }
+    const committed = await Promise.all(workers.map((worker) => worker.positions()));
+    const shown = [...await published(world.publish)].map(([partition, { next }]) =>
+      [partition, next] as const
+    );
+    for (const [partition, next] of [...committed.flatMap((each) => [...each ?? []]), ...shown]) {
+      const last = moved.get(partition)!;
+      if (next <= last.next) continue;
+      last.next = next;
+      last.atMs = machineClock.monotonicMs();
     }
     for (const { atMs } of moved.values()) {
       longestMs = Math.max(longestMs, machineClock.monotonicMs() - atMs);

@@ -11,12 +11,8 @@ import type { DeviceView } from "../core/partition.ts";
 import type { PartitionAlerts } from "./alerts_answer.ts";
 import type { AggregatorConfig } from "./config.ts";
 import type { ExplainQuery } from "./explain.ts";
-import {
-  PartitionWorker,
-  type WorkerPorts,
-  type WorkerStatus,
-  WorkerUnavailable,
-} from "./partition_worker.ts";
+import { Holding } from "./holding.ts";
+import { type WorkerPorts, type WorkerStatus, WorkerUnavailable } from "./partition_worker.ts";
 
 export { type AggregatorConfig, defaultAggregatorConfig } from "./config.ts";
 export { type AlertDesk, type AlertFiles, createAlertDesk } from "./alert_desk.ts";
@@ -40,25 +36,13 @@ export interface Aggregator {
   explain(query: ExplainQuery): Promise<Record<string, unknown>>;
 }
 
-/**
- * First and longest wait before a partition that another worker took is taken again. One that the log has given us no
- * longer ago than the first of them is taken at once: then it was the other that is late.
- */
-const RETAKE_FIRST_MS = 10_000;
-const RETAKE_MAX_MS = 600_000;
-
-interface Held {
-  worker: PartitionWorker;
-  /** When the log said last that the partition is ours, by the monotonic clock. */
-  givenMs: number;
-  /** Ends the wait for the next taking. */
-  takeNow: AbortController;
-  readonly abort: AbortController;
-  readonly done: Promise<void>;
-}
+/** A worker that doesn't hear of the next owner works on for so long after its partition was given to another one. */
+const HAND_OVER_MS_MAX = 15_000;
+/** The same for one that is stopped: services and containers are cut off some time after. */
+const LEAVE_MS_MAX = 4_000;
 
 export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): Aggregator {
-  const held = new Map<number, Held>();
+  const held = new Map<number, Holding>();
   const end = new AbortController();
   let failure: unknown;
   const fail = (error: unknown) => {
@@ -67,44 +51,16 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
   };
 
   const take = (partition: number): void => {
-    const { promise: done, resolve } = Promise.withResolvers<void>();
-    const entry: Held = {
-      worker: new PartitionWorker(partition, ports, config),
-      givenMs: -Infinity,
-      takeNow: new AbortController(),
-      abort: new AbortController(),
-      done,
-    };
-    held.set(partition, entry);
-    hold(entry, AbortSignal.any([entry.abort.signal, end.signal])).catch(fail).then(resolve);
+    const holding: Holding = new Holding(partition, ports, config, end.signal, (bug) => {
+      if (bug === null) failIfAllStopped();
+      else fail(bug);
+    });
+    held.set(partition, holding);
   };
-  /**
-   * Works on a partition until it is ours no more. Its owner record may be older than that of a worker which the log has
-   * replaced meanwhile (an append is slow, a zombie is late): then nobody would be left. So the one to whom the log still
-   * assigns it takes it again, later each time.
-   */
-  const hold = async (entry: Held, signal: AbortSignal): Promise<void> => {
-    for (let waitMs = 0;;) {
-      const takenMs = ports.clock.monotonicMs();
-      await entry.worker.run(signal);
-      if (entry.worker.status().state !== "superseded") return failIfAllStopped();
-      const nowMs = ports.clock.monotonicMs();
-      if (nowMs - entry.givenMs > RETAKE_FIRST_MS) {
-        // Who held it for longer than it has waited for it has not been fighting for it.
-        waitMs = nowMs - takenMs > waitMs ? RETAKE_FIRST_MS : Math.min(2 * waitMs, RETAKE_MAX_MS);
-        await ports.clock.sleep(waitMs, AbortSignal.any([signal, entry.takeNow.signal]));
-      }
-      if (signal.aborted) return;
-      entry.givenMs = -Infinity;
-      entry.takeNow = new AbortController();
-      entry.worker = new PartitionWorker(entry.worker.partition, ports, config);
-    }
-  };
-  const release = async (partition: number): Promise<void> => {
-    const entry = held.get(partition);
-    entry?.abort.abort();
-    await entry?.done;
-    held.delete(partition);
+  const release = async (partition: number, waitMs: number): Promise<void> => {
+    const holding = held.get(partition);
+    if (holding === undefined || !await holding.release(waitMs)) return;
+    if (held.get(partition) === holding) held.delete(partition);
   };
   const failIfAllStopped = (): void => {
     const states = [...held.values()].map(({ worker }) => worker.status());
@@ -133,29 +89,26 @@ export function createAggregator(ports: WorkerPorts, config: AggregatorConfig): 
       return Promise.reject(new WorkerUnavailable(sentence));
     },
     async run(signal) {
-      const stop = () => end.abort();
+      const stopped = Promise.withResolvers<void>();
+      const stop = () => stopped.resolve();
       signal.addEventListener("abort", stop, { once: true });
+      end.signal.addEventListener("abort", stop, { once: true });
       if (signal.aborted) stop();
       // Not awaited: a log that is away gives out its first partitions when it is back, and must not hold up our end.
       ports.reader.join({
-        assigned(partitions) {
-          for (const partition of partitions) {
-            const entry = held.get(partition);
-            if (entry === undefined) take(partition);
-            else {
-              entry.givenMs = ports.clock.monotonicMs();
-              entry.takeNow.abort();
-            }
-          }
-          return Promise.resolve();
+        async assigned(partitions) {
+          if (end.signal.aborted) return;
+          for (const partition of partitions) if (await held.get(partition)?.keep() !== true) take(partition);
         },
         async revoked(partitions) {
-          await Promise.all(partitions.map(release));
+          await Promise.all(partitions.map((partition) => release(partition, HAND_OVER_MS_MAX)));
         },
       }).catch(fail);
-      if (!end.signal.aborted) {
-        await new Promise((resolve) => end.signal.addEventListener("abort", resolve, { once: true }));
+      await stopped.promise;
+      if (!end.signal.aborted && await ports.reader.leave?.() === true) {
+        await Promise.all([...held.keys()].map((partition) => release(partition, LEAVE_MS_MAX)));
       }
+      end.abort();
       await Promise.all([...held.values()].map(({ done }) => done));
       signal.removeEventListener("abort", stop);
       if (failure !== undefined) throw failure;

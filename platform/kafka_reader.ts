@@ -8,8 +8,8 @@
  * partition's range is looked at, whose answer is `expired` or `beyond_end`.
  *
  * *Rebalances.* The group's protocol is eager, this reader isn't: partitions that are ours before and after stay so, and
- * are read on while the group makes up its mind. What goes to another is taken back when we hear of it; by then the other
- * may have started. That is what owner records are for.
+ * are read on while the group makes up its mind. What goes to another is read on as well until the caller lets go of it,
+ * which is when it has read the other's owner record.
  *
  * *A consumer that crashes is replaced*, not restarted. Until the next one has joined, partitions stay ours and reads
  * reject with `LogUnavailable`.
@@ -60,6 +60,8 @@ export class KafkaReader implements LogReader {
   /** Why reads can't work now: the log is away, or refused for good. */
   #failure: Error;
   readonly #slots = new Map<number, KafkaPartition>();
+  /** Partitions that have gone to others and are read on until the caller lets go of them; which time, each. */
+  readonly #leaving = new Map<number, symbol>();
   /** Partitions of the newest assignment; the caller may not have been told yet. */
   #given: readonly number[] = [];
   /** Calls to the caller, one after the other. */
@@ -146,6 +148,18 @@ export class KafkaReader implements LogReader {
 
   /** The broker removes by age alone. */
   settled(): void {}
+
+  async leave(): Promise<boolean> {
+    const session = this.#session;
+    if (session === null) return false;
+    const left = async () => {
+      const { groups } = await session.admin.describeGroups([this.#options.groupId]);
+      if ((groups[0]?.members.length ?? 0) < 2) return false;
+      await session.consumer.stop();
+      return true;
+    };
+    return await within(this.#clock, GOODBYE_MS, "leave the group", left()).catch(() => false);
+  }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -270,11 +284,15 @@ export class KafkaReader implements LogReader {
     this.#hints.clear();
     this.#trace.emit("info", "log.assigned", { partitions: partitions.join(",") });
     this.#tell(async (assignments) => {
-      const gone = [...this.#slots.keys()].filter((partition) => !this.#given.includes(partition));
-      if (gone.length > 0) await this.#takeBack(assignments, gone);
-      // What is given may have changed while the caller put things away: then another call of this is waiting.
+      // What is given may have changed since, while the caller took its time: then another call of this is waiting.
       const given = this.#given;
+      for (const partition of this.#slots.keys()) {
+        if (!given.includes(partition) && !this.#leaving.has(partition)) {
+          this.#takeBack(assignments, partition);
+        }
+      }
       for (const partition of given) {
+        this.#leaving.delete(partition);
         if (this.#slots.has(partition)) continue;
         this.#slots.set(partition, new KafkaPartition(partition, this.#options));
       }
@@ -283,16 +301,18 @@ export class KafkaReader implements LogReader {
     });
   }
 
-  /** The caller hears that partitions are no longer ours before its reads of them end. */
-  async #takeBack(assignments: Assignments, partitions: readonly number[]): Promise<void> {
-    const revoked = assignments.revoked(partitions);
-    for (const partition of partitions) {
+  /** The caller reads on until it has heard of the next owner. Not waited for: it takes what is given to it meanwhile. */
+  #takeBack(assignments: Assignments, partition: number): void {
+    const time = Symbol();
+    this.#leaving.set(partition, time);
+    assignments.revoked([partition]).then(() => {
+      if (this.#leaving.get(partition) !== time) return; // given to us again
+      this.#leaving.delete(partition);
       const slot = this.#slots.get(partition);
       this.#slots.delete(partition);
       slot?.drop();
       slot?.wake?.();
-    }
-    await revoked;
+    }, (error) => this.#fail(error));
   }
 
   /** Calls of the caller's come one at a time. One that throws ends the reading: the caller's own reads say why. */

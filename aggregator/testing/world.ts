@@ -58,6 +58,8 @@ export function world(partitions = 1) {
       return Promise.resolve(200);
     },
   };
+  /** Whether there are other workers when one leaves. */
+  const group = { hasOthers: false };
   /** `other`: the data folder has rows of a configuration with this hash. */
   const start = (config: Partial<AggregatorConfig> = {}, other: string | null = null) => {
     const own = log.open();
@@ -73,6 +75,7 @@ export function world(partitions = 1) {
       read: (partition, offset, limits) => own.reader.read(partition, offset, limits),
       settled: (partition, next) => own.reader.settled(partition, next),
       hint: (partition, next) => own.reader.hint(partition, next),
+      leave: () => Promise.resolve(group.hasOthers),
       close: () => own.reader.close(),
     };
     const feed = createLiveFeed(silentTrace);
@@ -112,9 +115,16 @@ export function world(partitions = 1) {
     };
     /** The log says anew that partition 0 is ours, as after a rebalance. */
     const giveAnew = () => assignments!.assigned([0]);
-    return { aggregator, endpoints, giveAnew, stop, failure: () => failure };
+    /** The log says that partition 0 goes to another, and lets it be read on. */
+    const takeBack = () => assignments!.revoked([0]);
+    /** Asks it to stop, and resolves when it has. */
+    const askToStop = () => {
+      abort.abort();
+      return done;
+    };
+    return { aggregator, endpoints, giveAnew, takeBack, askToStop, stop, failure: () => failure };
   };
-  return { scheduler, log, disks, append, start, passTime, alertFiles };
+  return { scheduler, log, disks, append, start, passTime, alertFiles, group };
 }
 
 /** A reading of "desk", 20 °C. */

@@ -114,14 +114,20 @@ export type ReadOutcome =
   /** The partition is not ours: never assigned, given to another worker, or the reader is closed. */
   | { readonly kind: "revoked" };
 
-/** Told which partitions this reader is to work on. Calls come one at a time and are awaited. */
+/**
+ * Told which partitions this reader is to work on. Calls come one at a time and are awaited; a reader that lets revoked
+ * partitions be read on doesn't wait for `revoked`.
+ */
 export interface Assignments {
   /**
    * From now on these are ours: load their state, then `read` from their position. May name some that are ours already:
    * then the log says so anew.
    */
   assigned(partitions: readonly number[]): Promise<void>;
-  /** No longer ours: drop what is not committed. Reads of them return `revoked`. */
+  /**
+   * No longer ours. Reads of them return `revoked` at once, or go on until this resolves, so that rows don't stand still
+   * before the next owner begins; `assigned` may name them again meanwhile.
+   */
   revoked(partitions: readonly number[]): Promise<void>;
 }
 
@@ -148,6 +154,11 @@ export interface LogReader {
    * removes old records only when nobody needs them may remove it. May be ignored; never rejects.
    */
   settled(partition: number, nextOffset: number): void;
+  /**
+   * Tells the group that others shall have our partitions, and lets us read them on until we close. False if there is
+   * nobody else, or nobody could be told; bounded, never rejects. A log without a group of workers has no such thing.
+   */
+  leave?(): Promise<boolean>;
   /** Leaves and releases everything; bounded, never hangs. */
   close(): Promise<void>;
 }
