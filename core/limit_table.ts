@@ -88,3 +88,5 @@ export const httpLimitSpecs = {
     consequence: "a bound in time is kept to this precision",
   },
 } as const satisfies LimitSpecs;
+
+export type HttpLimits = LimitValues<typeof httpLimitSpecs>;

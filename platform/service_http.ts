@@ -13,18 +13,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import type { Buffer } from "node:buffer";
 import { AssertionFailed } from "../core/assert.ts";
-import { httpLimitSpecs, limitValues } from "../core/limit_table.ts";
+import { type HttpLimits, httpLimitSpecs, limitValues } from "../core/limit_table.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { Trace } from "../core/ports/trace.ts";
-import { problemDocument, problemMediaType, type ProblemName } from "../core/problem.ts";
+import { finished, type PlainAnswer, problemResponse, send, sendPlain } from "./http_answer.ts";
+import { hasBody, linger, SenderGone, webRequest, wholeBody } from "./http_request.ts";
 
 /** Bounds of the server, see the table for their consequences. */
-export const httpLimits = limitValues(httpLimitSpecs);
-
-type HttpLimits = typeof httpLimits;
+export const httpLimits: HttpLimits = limitValues(httpLimitSpecs);
 
 export type Handler = (
   request: Request,
@@ -36,13 +34,6 @@ export interface PlainRequest {
   /** A header's value, several joined by a comma; null if it isn't there. `name` in lower case. */
   header(name: string): string | null;
   readonly body: Uint8Array<ArrayBuffer>;
-}
-
-/** The answer to one. The server adds date, length and what the connection needs. */
-export interface PlainAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
 }
 
 /**
@@ -91,52 +82,68 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   let faults = 0;
   let active = 0;
   let idle: (() => void) | null = null;
-  /** Connections with a request that is being answered, and what was pipelined behind it. */
-  const lines = new Map<Socket, Exchange[]>();
+  /** Connections that have sent a request. */
+  const lines = new Map<Socket, Line>();
   const serverOptions = {
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersMs,
     requestTimeout: limits.requestMs,
-    keepAliveTimeout: limits.idleMs,
+    keepAliveTimeout: 0, // `endIdle` looks after it: this would be a timer made and ended for every request
     connectionsCheckingInterval: limits.checkMs,
     noDelay: true,
   };
   const onRequest = (message: IncomingMessage, response: ServerResponse) => {
     active++;
-    message.on("error", () => {}); // a sender that went away; reading the body tells the handler
-    response.on("error", () => {});
+    message.on("error", ignore); // a sender that went away; reading the body tells the handler
+    response.on("error", ignore);
     const { socket } = message;
-    const line = lines.get(socket);
+    let line = lines.get(socket);
     if (line === undefined) {
-      lines.set(socket, []);
-      void serve(message, response);
+      line = { waiting: [], isBusy: false, idleSinceMs: 0 };
+      lines.set(socket, line);
+      socket.once("close", () => lines.delete(socket));
+    }
+    if (line.isBusy) {
+      line.waiting.push([message, response]);
+      if (line.waiting.length >= limits.pipelinedMax) socket.pause();
       return;
     }
-    line.push([message, response]);
-    if (line.length >= limits.pipelinedMax) socket.pause();
+    line.isBusy = true;
+    void serve(line, message, response);
   };
 
   /** Answers a request, and those that were pipelined behind it, one after the other as its reader takes them. */
-  const serve = async (first: IncomingMessage, firstResponse: ServerResponse) => {
+  const serve = async (line: Line, first: IncomingMessage, firstResponse: ServerResponse) => {
     const { socket } = first;
-    const line = lines.get(socket)!;
+    const { waiting } = line;
     let next: Exchange | undefined = [first, firstResponse];
     while (next !== undefined) {
       const [message, response]: Exchange = next;
       try {
         if (!socket.destroyed) await answer(message, response);
-        if (line.length > 0 && !await finished(response, limits.writeMs, clock)) socket.destroy();
+        if (waiting.length > 0 && !await finished(response, limits.writeMs, clock)) socket.destroy();
       } catch (error) {
         if (error instanceof AssertionFailed) options.broken?.(error);
         socket.destroy();
       }
       active--;
-      next = line.shift();
-      if (line.length === 0 && socket.isPaused()) socket.resume();
+      next = waiting.shift();
+      if (waiting.length === 0 && socket.isPaused()) socket.resume();
     }
-    lines.delete(socket);
+    line.isBusy = false;
+    line.idleSinceMs = clock.monotonicMs();
     if (active === 0) idle?.();
   };
+
+  /** Ends connections on which nothing has come for `idleMs`, and looks again. */
+  const endIdle = () => {
+    const nowMs = clock.monotonicMs();
+    for (const [socket, { isBusy, idleSinceMs }] of lines) {
+      if (!isBusy && nowMs - idleSinceMs >= limits.idleMs) socket.destroy();
+    }
+    stopLooking = clock.after(limits.checkMs, endIdle);
+  };
+  let stopLooking = () => {};
 
   const answer = async (message: IncomingMessage, response: ServerResponse) => {
     const startedMs = clock.monotonicMs();
@@ -171,10 +178,13 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       if (error instanceof AssertionFailed) options.broken?.(error);
     }
     settled(answered.status);
-    const unread = !message.complete && hasBody(message);
-    if (closing || unread) response.shouldKeepAlive = false;
-    await send(answered, message.method === "HEAD", response, limits.writeMs, clock);
-    if (unread && !message.complete) await linger(message, limits, clock);
+    const isUnread = !message.complete && hasBody(message);
+    if (closing || isUnread) response.shouldKeepAlive = false;
+    const how = { headOnly: message.method === "HEAD", isHeld: isUnread, writeMs: limits.writeMs };
+    await send(answered, response, how, clock);
+    if (!isUnread) return;
+    if (message.complete || await linger(message, limits, clock)) response.end();
+    else message.socket.destroy();
   };
 
   const server: Server = tls === undefined
@@ -206,6 +216,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       : error.message;
     throw new Error(`cannot listen on ${hostname}:${port}: ${hint}`);
   });
+  endIdle();
   const address = server.address() as AddressInfo;
   const shown = hostname === "0.0.0.0" || hostname === "::" ? "127.0.0.1" : hostname;
   return {
@@ -219,6 +230,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     },
     async close(deadlineMs) {
       closing = true;
+      stopLooking();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const over = new AbortController();
@@ -235,27 +247,16 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
 type Exchange = readonly [IncomingMessage, ServerResponse];
 
-/** Resolves to true when the system has taken the whole response, to false when it hasn't within `ms` or can't. */
-function finished(response: ServerResponse, ms: number, clock: Clock): Promise<boolean> {
-  if (response.writableFinished) return Promise.resolve(true);
-  if (response.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const end = (isFinished: boolean) => {
-      cancel();
-      response.off("finish", onFinish);
-      response.off("close", onClose);
-      resolve(isFinished);
-    };
-    const onFinish = () => end(true);
-    const onClose = () => end(response.writableFinished);
-    const cancel = clock.after(ms, () => end(false));
-    response.once("finish", onFinish);
-    response.once("close", onClose);
-  });
+/** The requests of one connection. */
+interface Line {
+  /** Pipelined behind the one that is being answered. */
+  readonly waiting: Exchange[];
+  isBusy: boolean;
+  /** When its last answer was given, if it isn't busy. */
+  idleSinceMs: number;
 }
 
-const hasBody = (message: IncomingMessage) =>
-  message.headers["transfer-encoding"] !== undefined || Number(message.headers["content-length"] ?? 0) > 0;
+const ignore = () => {};
 
 /** The length of a body that goes the plain way, or null: another path, no stated length, none, or a long one. */
 function plainLength(
@@ -271,108 +272,12 @@ function plainLength(
 const valueOf = (value: string | readonly string[] | undefined): string | null =>
   value === undefined ? null : typeof value === "string" ? value : value.join(", ");
 
-/** Head and body as one text, which goes out in one piece. */
-function sendPlain({ status, headers, body }: PlainAnswer, response: ServerResponse): void {
-  const pairs: string[] = ["content-length", String(utf8Length(body))];
-  for (const name in headers) pairs.push(name, headers[name]!);
-  response.writeHead(status, pairs);
-  response.end(body);
-}
-
-/** Answers are ASCII but for what a sender wrote itself. */
-function utf8Length(text: string): number {
-  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return utf8.encode(text).length;
-  return text.length;
-}
-
-const utf8 = new TextEncoder();
-
-/** The request as the web knows it, or the answer when it can't be one. */
-async function webRequest(message: IncomingMessage, limits: HttpLimits): Promise<Request | Response> {
-  const { method = "GET", url = "/" } = message;
-  if (!/^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/.test(method)) {
-    return problem("method-not-allowed", `${method} does nothing here`, {
-      allow: "GET, HEAD, POST, OPTIONS",
-    });
-  }
-  const target = url.startsWith("/") ? url : new URL(url, "http://unknown").pathname;
-  const headers: [string, string][] = [];
-  const { rawHeaders } = message;
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) headers.push([rawHeaders[i]!, rawHeaders[i + 1]!]);
-  const init: RequestInit = { method, headers };
-  if (method !== "GET" && method !== "HEAD" && hasBody(message)) {
-    const length = Number(message.headers["content-length"] ?? NaN);
-    init.body = length <= limits.wholeBodyBytesMax ? await wholeBody(message, length) : bodyStream(message);
-  }
-  return new Request(`http://${SERVICE_HOST}${target}`, init);
-}
-
-/** The URL's host is ours, not the sender's word; who needs that reads the header `Host`. */
-const SERVICE_HOST = "isotherm";
-
-function wholeBody(message: IncomingMessage, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const body = new Uint8Array(length);
-  let filled = 0;
-  return new Promise((resolve, reject) => {
-    message.on("data", (chunk: Buffer) => {
-      body.set(chunk, filled);
-      filled += chunk.length;
-    });
-    message.on("end", () => resolve(body));
-    const gone = () => reject(new SenderGone());
-    message.on("aborted", gone);
-    message.on("error", gone);
-  });
-}
-
-/** The sender closed before its request was complete; nobody is there to answer. */
-class SenderGone extends Error {
-  override name = "SenderGone";
-}
-
-function bodyStream(message: IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer>> {
-  message.pause();
-  return new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller) {
-      message.on("data", (chunk: Buffer) => {
-        controller.enqueue(new Uint8Array(chunk));
-        if ((controller.desiredSize ?? 0) <= 0) message.pause();
-      });
-      message.on("end", () => controller.close());
-      const gone = () => controller.error(new SenderGone());
-      message.on("aborted", gone);
-      message.on("error", gone);
-      message.pause();
-    },
-    pull() {
-      message.resume();
-    },
-    cancel() {
-      message.removeAllListeners("data");
-      message.removeAllListeners("end");
-    },
-  }, new ByteLengthQueuingStrategy({ highWaterMark: 65_536 }));
-}
-
 function fault(error: Error, requestId: string, trace: Trace): Response {
   if (error instanceof SenderGone) {
-    return problem("bad-request", "the request ended before its body was complete");
+    return problemResponse("bad-request", "the request ended before its body was complete");
   }
   trace.emit("error", "http.fault", { requestId, message: error.message, stack: error.stack ?? "" });
-  return problem("internal", "the service could not answer; its trace says why", {}, requestId);
-}
-
-function problem(
-  name: ProblemName,
-  detail: string,
-  headers: Record<string, string> = {},
-  requestId?: string,
-): Response {
-  const document = problemDocument(name, detail, requestId === undefined ? {} : { requestId });
-  return new Response(JSON.stringify(document), {
-    status: document.status,
-    headers: { "content-type": problemMediaType, ...headers },
-  });
+  return problemResponse("internal", "the service could not answer; its trace says why", {}, requestId);
 }
 
 /** What the parser refused, before there was a request. */
@@ -384,134 +289,4 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     ? "408 Request Timeout"
     : "400 Bad Request";
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-}
-
-/** Writes the response; a body of one chunk goes out with its length in one piece. */
-async function send(
-  answered: Response,
-  headOnly: boolean,
-  response: ServerResponse,
-  writeMs: number,
-  clock: Clock,
-): Promise<void> {
-  const headers: string[] = [];
-  answered.headers.forEach((value, name) => headers.push(name, value));
-  if (answered.body === null || headOnly) {
-    await answered.body?.cancel();
-    if (
-      answered.body === null && answered.status >= 200 && answered.status !== 204 && answered.status !== 304
-    ) {
-      headers.push("content-length", "0");
-    }
-    response.writeHead(answered.status, headers);
-    response.end();
-    return;
-  }
-  const stated = answered.headers.get("content-length");
-  if (stated !== null && Number(stated) <= WHOLE_ANSWER_BYTES_MAX) {
-    response.writeHead(answered.status, headers);
-    response.end(new Uint8Array(await answered.arrayBuffer()));
-    return;
-  }
-  const reader = answered.body.getReader();
-  const first = await reader.read();
-  const second = reader.read();
-  if (first.done || await endsAtOnce(second)) {
-    const bytes = first.done ? EMPTY : first.value;
-    if (!answered.headers.has("content-length")) headers.push("content-length", String(bytes.length));
-    response.writeHead(answered.status, headers);
-    response.end(bytes);
-    return;
-  }
-  response.writeHead(answered.status, headers);
-  await pour(first.value, second, reader, response, writeMs, clock);
-}
-
-const EMPTY = new Uint8Array();
-/** Answers that state a length up to this are made whole before they are sent, which is faster than as a stream. */
-const WHOLE_ANSWER_BYTES_MAX = 1_048_576;
-/** Turns of the microtask queue in which a body that is at hand tells its end; measured: 3. */
-const AT_ONCE_TURNS = 16;
-
-/** True if the body ends without waiting for anything; the next chunk of a live stream may come in an hour. */
-async function endsAtOnce(next: Promise<ReadableStreamReadResult<Uint8Array>>): Promise<boolean> {
-  let done: boolean | undefined;
-  next.then((result) => done = result.done, () => done = false);
-  for (let turn = 0; turn < AT_ONCE_TURNS && done === undefined; turn++) await undefined;
-  return done === true;
-}
-
-async function pour(
-  first: Uint8Array,
-  second: Promise<ReadableStreamReadResult<Uint8Array>>,
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  response: ServerResponse,
-  writeMs: number,
-  clock: Clock,
-): Promise<void> {
-  let gone = false;
-  const leave = () => {
-    gone = true;
-    reader.cancel().catch(() => {});
-  };
-  response.once("close", leave);
-  try {
-    let next: ReadableStreamReadResult<Uint8Array> = { done: false, value: first };
-    let pending: Promise<ReadableStreamReadResult<Uint8Array>> | null = second;
-    while (!next.done && !gone) {
-      if (!response.write(next.value) && !await drained(response, writeMs, clock)) {
-        response.destroy();
-        break;
-      }
-      next = await (pending ?? reader.read());
-      pending = null;
-    }
-    response.off("close", leave);
-    if (gone) return;
-    response.end();
-  } catch (error) {
-    response.off("close", leave);
-    response.destroy();
-    throw error;
-  } finally {
-    reader.cancel().catch(() => {});
-  }
-}
-
-/** Resolves to true when the reader has taken enough, to false when it hasn't within `writeMs` or has gone. */
-function drained(response: ServerResponse, writeMs: number, clock: Clock): Promise<boolean> {
-  return new Promise((resolve) => {
-    const end = (taken: boolean) => {
-      cancel();
-      response.off("drain", onDrain);
-      response.off("close", onClose);
-      resolve(taken);
-    };
-    const onDrain = () => end(true);
-    const onClose = () => end(false);
-    const cancel = clock.after(writeMs, () => end(false));
-    response.once("drain", onDrain);
-    response.once("close", onClose);
-  });
-}
-
-/** Reads on and throws away what the sender still sends, within bounds, so that it comes to read the answer. */
-function linger(message: IncomingMessage, limits: HttpLimits, clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    let bytes = 0;
-    const end = () => {
-      cancel();
-      message.socket.destroy();
-      resolve();
-    };
-    const cancel = clock.after(limits.lingerMs, end);
-    message.removeAllListeners("data");
-    message.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > limits.lingerBytesMax) end();
-    });
-    message.once("end", end);
-    message.once("close", end);
-    message.resume();
-  });
 }

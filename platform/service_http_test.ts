@@ -157,6 +157,27 @@ Deno.test("a fault of the plain route is answered with 500, and a body that neve
   );
 });
 
+Deno.test("a short body that comes in pieces reaches the plain route whole", async () => {
+  await withServer(
+    byHandler,
+    async ({ port }) => {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      const text = post("/plain", "in pieces");
+      for (const [start, end] of [[0, -7], [-7, -3], [-3, text.length]] as const) {
+        await connection.write(encoder.encode(text.slice(start, end)));
+        await machineClock.sleep(30);
+      }
+      const buffer = new Uint8Array(1_000);
+      assert.match(
+        decoder.decode(buffer.subarray(0, await connection.read(buffer) ?? 0)),
+        /plain: in pieces$/,
+      );
+    },
+    {},
+    byPlain,
+  );
+});
+
 Deno.test("a large body arrives as a stream, chunked bodies too", async () => {
   await withServer(
     async (request) => new Response(String((await request.text()).length)),
@@ -308,6 +329,82 @@ Deno.test("a reader that takes nothing is cut off", async () => {
     for (let i = 0; i < 100 && !cancelled; i++) await machineClock.sleep(20);
     assert.equal(cancelled, true);
   }, { writeMs: 200 });
+});
+
+/** Resolves when the server has closed the connection, with how long that took from now, or with null after `ms`. */
+async function closedWithin(connection: Deno.Conn, ms: number): Promise<number | null> {
+  const startMs = machineClock.monotonicMs();
+  const buffer = new Uint8Array(65_536);
+  const closed = (async () => {
+    while (await connection.read(buffer).catch(() => null) !== null);
+    return machineClock.monotonicMs() - startMs;
+  })();
+  return await Promise.race([closed, machineClock.sleep(ms).then(() => null)]);
+}
+
+Deno.test("a connection is closed when nothing has come for its idle time, however long an answer took before", async () => {
+  const handler: Handler = async () => {
+    await machineClock.sleep(700);
+    return new Response("slow");
+  };
+  await withServer(handler, async ({ port }) => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    await connection.write(encoder.encode("GET / HTTP/1.1\r\nhost: x\r\n\r\n"));
+    const tookMs = await closedWithin(connection, 5_000);
+    assert.ok(tookMs !== null && tookMs >= 700 + 300, `closed after ${tookMs} ms`);
+  }, { idleMs: 300 });
+});
+
+Deno.test("a connection is kept while requests come more often than its idle time", async () => {
+  await withServer(echo, async ({ port }) => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    const buffer = new Uint8Array(1_000);
+    for (let i = 0; i < 6; i++) {
+      await connection.write(encoder.encode("GET / HTTP/1.1\r\nhost: x\r\n\r\n"));
+      assert.match(
+        decoder.decode(buffer.subarray(0, await connection.read(buffer) ?? 0)),
+        /^HTTP\/1\.1 200 /,
+      );
+      await machineClock.sleep(250);
+    }
+  }, { idleMs: 1_000 });
+});
+
+const refuseLarge: Handler = () => new Response("too large", { status: 413 });
+/** Sends a refused body in pieces of 64 KiB; how many bytes were taken before the connection broke, if it did. */
+async function sendRefused(connection: Deno.Conn, bytes: number, pauseMs: number) {
+  const head = `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes}\r\n\r\n`;
+  await connection.write(encoder.encode(head));
+  const piece = new Uint8Array(65_536);
+  for (let sent = 0; sent < bytes; sent += piece.length) {
+    try {
+      await connection.write(piece.subarray(0, Math.min(piece.length, bytes - sent)));
+    } catch {
+      return sent;
+    }
+    await machineClock.sleep(pauseMs);
+  }
+  return bytes;
+}
+
+Deno.test("a sender that reads only when it has sent all of a refused body finds the answer", async () => {
+  await withServer(refuseLarge, async ({ port }) => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    assert.equal(await sendRefused(connection, 2_000_000, 5), 2_000_000);
+    const buffer = new Uint8Array(1_000);
+    const answer = decoder.decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+    assert.match(answer, /^HTTP\/1\.1 413 .*\r\nconnection: close\r\n.*too large$/is);
+    assert.equal(await connection.read(buffer), null);
+  }, { lingerBytesMax: 4_000_000, lingerMs: 10_000 });
+});
+
+Deno.test("of a refused body no more than the bound is read and thrown away", async () => {
+  await withServer(refuseLarge, async ({ port }) => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    // What the system holds on the way comes on top of the bound.
+    const sent = await sendRefused(connection, 60_000_000, 0);
+    assert.ok(sent > 1_000_000 && sent < 30_000_000, `${sent} bytes were taken`);
+  }, { lingerBytesMax: 1_000_000, lingerMs: 30_000 });
 });
 
 Deno.test("a handler's fault is answered with 500 as a problem document and the server goes on", async () => {
