@@ -8,6 +8,8 @@
  * - DuckDB never checkpoints inside a commit; `checkpoint` does, between transactions.
  * - The file is locked by POSIX rules: once this process has it open, it must not open and close it in any other way,
  *   or the lock is silently gone. So it is only looked at (`stat`) and read before DuckDB opens it.
+ * - After some failures (an fsync that fails is one) DuckDB gives an instance up: whatever is asked of it fails from then
+ *   on. Then all connections to it are closed, and the next call opens the file anew. See {@link SideConnection}.
  */
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
@@ -22,7 +24,11 @@ export interface LiveOptions {
   readonly threads: number;
   /** Bound of DuckDB's buffers in MiB; sorting spills beside the file beyond it. */
   readonly memoryMb: number;
+  /** How instances are made (default: DuckDB's own way); a simulation makes ones that fail. */
+  readonly createInstance?: CreateInstance;
 }
+
+export type CreateInstance = (path: string, options: Record<string, string>) => Promise<DuckDBInstance>;
 
 /** Bytes of write-ahead log above which a checkpoint folds it into the file: replaying so much takes about 0.1 s. */
 const WAL_BYTES_MAX = 16 * 1_048_576;
@@ -31,6 +37,8 @@ export class LiveFile {
   #instance: DuckDBInstance | null = null;
   #writer: DuckDBConnection | null = null;
   #tail: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+  readonly #sides: SideConnection[] = [];
 
   private constructor(private readonly options: LiveOptions) {}
 
@@ -54,10 +62,18 @@ export class LiveFile {
     return this.#writer;
   }
 
-  /** A connection of its own, for reading while transactions go on. */
-  async connect(): Promise<DuckDBConnection> {
-    if (this.#instance === null) throw new StoreUnavailable("the store is closed");
-    return await this.#instance.connect();
+  /** A connection of its own, for reading and copying while transactions go on. */
+  side(): SideConnection {
+    const side = new SideConnection({
+      connect: (made) =>
+        this.exclusive(async () => {
+          await this.#revive();
+          made(await this.#instance!.connect());
+        }),
+      recover: () => this.exclusive(() => this.#probe()),
+    });
+    this.#sides.push(side);
+    return side;
   }
 
   /** Runs `task` when all earlier ones have ended: transactions, lookups and trimming take turns. */
@@ -69,20 +85,40 @@ export class LiveFile {
 
   /** Opens the file again if a failure has closed it. Only under {@link exclusive}. */
   async ensureOpen(action: string): Promise<void> {
-    if (this.#instance === null) await this.#reopen(action);
+    try {
+      await this.#revive();
+    } catch (error) {
+      throw storeError(action, error);
+    }
+  }
+
+  /**
+   * Runs `task` on the connection of those who take turns, in a new instance if DuckDB has given up the last one. Only
+   * under {@link exclusive}.
+   */
+  async use<T>(action: string, task: (writer: DuckDBConnection) => Promise<T>): Promise<T> {
+    try {
+      await this.#revive();
+      return await task(this.writer);
+    } catch (error) {
+      await this.#probe();
+      throw storeError(action, error);
+    }
   }
 
   /** Runs `task` in one transaction; all of it or, when this rejects, nothing. Only under {@link exclusive}. */
   async transaction(action: string, task: (writer: DuckDBConnection) => Promise<void>): Promise<void> {
-    await this.ensureOpen(action);
-    try {
-      await this.writer.run("BEGIN TRANSACTION");
-      await task(this.writer);
-      await this.writer.run("COMMIT");
-    } catch (error) {
-      await this.#rollBack();
-      throw storeError(action, error);
-    }
+    await this.use(action, async (writer) => {
+      try {
+        await writer.run("BEGIN TRANSACTION");
+        await task(writer);
+        await writer.run("COMMIT");
+      } catch (error) {
+        // There may be nothing to roll back any more.
+        await writer.run("ROLLBACK").catch(() => {});
+        throw error;
+      }
+    });
   }
 
   /** Whether the write-ahead log should be folded into the file. */
@@ -92,18 +128,24 @@ export class LiveFile {
 
   /** Folds the write-ahead log into the file; false if DuckDB refuses now: then it only grows on. */
   async checkpoint(): Promise<boolean> {
-    try {
-      await this.writer.run("CHECKPOINT");
-      return true;
-    } catch (error) {
-      const known = storeError(`checkpoint of ${this.options.path}`, error);
-      if (/Cannot CHECKPOINT/.test(String(error))) return false;
-      throw known;
-    }
+    return await this.use(`checkpoint of ${this.options.path}`, async (writer) => {
+      try {
+        await writer.run("CHECKPOINT");
+        return true;
+      } catch (error) {
+        if (/Cannot CHECKPOINT/.test(String(error))) return false;
+        throw error;
+      }
+    });
   }
 
-  /** Closes the file; what was committed stays. */
+  /** Closes the file for good; what was committed stays. */
   close(): void {
+    this.#isClosed = true;
+    this.#letGo();
+  }
+
+  #letGo(): void {
     this.#writer?.closeSync();
     this.#instance?.closeSync();
     this.#writer = null;
@@ -112,7 +154,8 @@ export class LiveFile {
 
   async #open(): Promise<void> {
     const { path, threads, memoryMb } = this.options;
-    this.#instance = await DuckDBInstance.create(path, {
+    const create = this.options.createInstance ?? DuckDBInstance.create;
+    this.#instance = await create(path, {
       threads: String(threads),
       memory_limit: `${memoryMb}MiB`,
       temp_directory: `${path}.tmp`,
@@ -133,26 +176,25 @@ export class LiveFile {
     this.#writer = await this.#instance.connect();
   }
 
-  /** After a failure: back to before the transaction, in a new instance if DuckDB has given this one up. */
-  async #rollBack(): Promise<void> {
+  /** After a failure: lets go of an instance that DuckDB has given up, which answers nothing any more. */
+  async #probe(): Promise<void> {
     try {
-      await this.writer.run("ROLLBACK");
+      await this.#writer?.run("SELECT max(version) FROM position_rows");
     } catch {
-      // There may be none any more; the probe below tells whether the instance still works.
-    }
-    try {
-      await this.writer.run("SELECT max(version) FROM position_rows");
-    } catch {
-      this.close();
+      // All of them first: a file that is still open there would take the new instance's lock along when it is closed.
+      for (const side of this.#sides) await side.release();
+      this.#letGo();
     }
   }
 
-  async #reopen(action: string): Promise<void> {
+  async #revive(): Promise<void> {
+    if (this.#instance !== null) return;
+    if (this.#isClosed) throw new StoreUnavailable("the store is closed");
     try {
       await this.#open();
     } catch (error) {
-      this.close();
-      throw storeError(action, error);
+      this.#letGo();
+      throw error;
     }
   }
 
@@ -183,6 +225,52 @@ export class LiveFile {
         "WHERE schema_name = 'main' AND NOT internal AND NOT contains(database_name, 'temp') ORDER BY ALL",
     );
     return reader.getRows().map((row) => String(row[0]));
+  }
+}
+
+/**
+ * A connection beside the writer's. It is made when it is first used, and made anew when DuckDB has given up the instance
+ * that it belonged to. One task at a time.
+ */
+export class SideConnection {
+  #connection: DuckDBConnection | null = null;
+  #running: Promise<unknown> = Promise.resolve();
+
+  /** `connect` makes one in the instance that there is; `recover` lets go of an instance that has been given up. */
+  constructor(
+    private readonly live: {
+      connect(made: (connection: DuckDBConnection) => void): Promise<void>;
+      recover(): Promise<void>;
+    },
+  ) {}
+
+  /** Runs `task`. Rejects with what went wrong in it; the next call finds an instance that works, if there can be one. */
+  async use<T>(task: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+    // Asked again: before we go on, somebody else may have taken his turn and let go of it.
+    while (this.#connection === null) await this.live.connect((made) => this.#connection = made);
+    const result = task(this.#connection);
+    this.#running = result.catch(() => {});
+    try {
+      return await result;
+    } catch (error) {
+      await this.live.recover();
+      throw error;
+    }
+  }
+
+  interrupt(): void {
+    this.#connection?.interrupt();
+  }
+
+  /** Resolves when nothing runs on it any more and it is closed; the next use makes a new one. */
+  async release(): Promise<void> {
+    await this.#running;
+    this.close();
+  }
+
+  close(): void {
+    this.#connection?.closeSync();
+    this.#connection = null;
   }
 }
 

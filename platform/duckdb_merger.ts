@@ -4,11 +4,10 @@
  * A merge writes a new file from files that don't change, on a connection of its own. Its result is handed over with the
  * next publication (`take`); until then nothing that anybody reads has changed, and a crash leaves a file without a name.
  */
-import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
 import { joinBounds, noRows } from "./duckdb_bounds.ts";
 import type { SegmentGuard } from "./duckdb_damage.ts";
-import { readParquet } from "./duckdb_live.ts";
+import { readParquet, type SideConnection } from "./duckdb_live.ts";
 import type { DataPaths } from "./duckdb_published.ts";
 import type { PartitionRecord } from "./duckdb_published.ts";
 import type { SegmentWriter } from "./duckdb_segment_writer.ts";
@@ -36,7 +35,7 @@ export class Merger {
 
   constructor(
     private readonly paths: DataPaths,
-    private readonly connection: DuckDBConnection,
+    private readonly connection: SideConnection,
     private readonly writer: SegmentWriter,
     private readonly guard: SegmentGuard,
     /** The record as it stands now: publications go on while a run lasts. */
@@ -82,7 +81,7 @@ export class Merger {
     this.#closed = true;
     if (this.#running !== null) this.connection.interrupt();
     await this.#running;
-    this.connection.closeSync();
+    this.connection.close();
   }
 
   async #mergeAll(): Promise<void> {
@@ -132,13 +131,14 @@ export class Merger {
     const isSorted = table.timeColumn !== null && bounds.rows <= SORTED_ROWS_MAX;
     const order = isSorted ? ` ORDER BY ${table.timeColumn} DESC, device` : "";
     const query = `SELECT version, ${selectList(table)} FROM ${rows}${order}`;
-    return await this.writer.write(this.connection, table, query, {
+    const cover = {
       firstVersion: first.firstVersion,
       lastVersion: last.lastVersion,
       epoch: record.position.epoch,
       generation: record.generation,
       bounds,
-    });
+    };
+    return await this.connection.use((connection) => this.writer.write(connection, table, query, cover));
   }
 }
 

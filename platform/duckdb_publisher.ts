@@ -17,7 +17,6 @@
  *
  * Merging runs behind, see `duckdb_merger.ts`: a publication's time follows its new rows.
  */
-import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
 import type { Manifest } from "../core/manifest.ts";
 import { parseManifest } from "../core/manifest.ts";
@@ -40,7 +39,7 @@ import {
 } from "./duckdb_digest.ts";
 import { stateTables } from "./duckdb_damage.ts";
 import { storeError } from "./duckdb_errors.ts";
-import { readParquet } from "./duckdb_live.ts";
+import { readParquet, type SideConnection } from "./duckdb_live.ts";
 import { applyMerges, Merger } from "./duckdb_merger.ts";
 import {
   manifestOf,
@@ -91,12 +90,12 @@ export async function openPublisher(
     const writer = new SegmentWriter(store.paths, store.partition, store.guard);
     const merger = new Merger(
       store.paths,
-      await store.live.connect(),
+      store.live.side(),
       writer,
       store.guard,
       () => store.record,
     );
-    const connection = await store.live.connect();
+    const connection = store.live.side();
     const { mergeInline = false } = options;
     const publisher = new DuckdbPublisher(store, connection, writer, merger, mergeInline);
     const warm = publisher.warmUp();
@@ -134,7 +133,7 @@ export class DuckdbPublisher implements Publisher {
   /** Use {@link openPublisher}. */
   constructor(
     private readonly store: DuckdbStore,
-    private readonly connection: DuckDBConnection,
+    private readonly connection: SideConnection,
     private readonly writer: SegmentWriter,
     private readonly merger: Merger,
     private readonly mergeInline: boolean,
@@ -179,7 +178,7 @@ export class DuckdbPublisher implements Publisher {
   /** Ends a merge that is running, unfinished, and releases everything. What is published stays. */
   async close(): Promise<void> {
     await this.merger.close();
-    this.connection.closeSync();
+    this.connection.close();
     await this.#catalogue?.then((catalogue) => catalogue.close(), () => {});
   }
 
@@ -276,16 +275,20 @@ export class DuckdbPublisher implements Publisher {
     const counting = table.newestBy === null ? `(${rows})` : newestOf(rows, table.newestBy);
     const order = table.timeColumn === null ? "version" : `${table.timeColumn} DESC, device`;
     const query = `SELECT version, ${selectList(table)} FROM ${counting} ORDER BY ${order}`;
-    return await this.writer.write(this.connection, table, query, coverOf(snapshot, bounds));
+    return await this.connection.use((connection) =>
+      this.writer.write(connection, table, query, coverOf(snapshot, bounds))
+    );
   }
 
   async #writeOpen(snapshot: Snapshot): Promise<Segment> {
-    await this.connection.run("CREATE OR REPLACE TEMP TABLE open_window_rows AS FROM window_rows LIMIT 0");
-    await this.#openWindows.append(this.connection, snapshot.open, snapshot.version, "temp");
     const query = `SELECT version, ${selectList(openWindowTable)} FROM temp.open_window_rows
       ORDER BY window_start DESC, device`;
     const bounds = { ...noRows, rows: snapshot.open.length };
-    return await this.writer.write(this.connection, openWindowTable, query, coverOf(snapshot, bounds));
+    return await this.connection.use(async (connection) => {
+      await connection.run("CREATE OR REPLACE TEMP TABLE open_window_rows AS FROM window_rows LIMIT 0");
+      await this.#openWindows.append(connection, snapshot.open, snapshot.version, "temp");
+      return await this.writer.write(connection, openWindowTable, query, coverOf(snapshot, bounds));
+    });
   }
 
   /** The digest after the new rows: plus their versions, minus those that they replace. */
@@ -301,10 +304,11 @@ export class DuckdbPublisher implements Publisher {
   }
 
   async #lanesHere(snapshot: Snapshot): Promise<Lanes> {
-    const result = await this.connection.stream(
-      `SELECT ${selectList(windowTable)} FROM window_rows WHERE ${isNew(snapshot, windowTable)}`,
+    const query = `SELECT ${selectList(windowTable)} FROM window_rows WHERE ${isNew(snapshot, windowTable)}`;
+    const rows = await this.connection.use(async (connection) =>
+      await readRows(await connection.stream(query), kindsOf(windowTable), windowTable.make)
     );
-    return lanesOf(rowDigest(await readRows(result, kindsOf(windowTable), windowTable.make)));
+    return lanesOf(rowDigest(rows));
   }
 
   async #replacedLanes({ before, fresh }: Snapshot, windows: Segment): Promise<Lanes> {
@@ -325,7 +329,7 @@ export class DuckdbPublisher implements Publisher {
   }
 
   async #lanes(rows: string): Promise<Lanes> {
-    const reader = await this.connection.runAndReadAll(lanesSql(rows));
+    const reader = await this.connection.use((connection) => connection.runAndReadAll(lanesSql(rows)));
     const cells = reader.getRows()[0]!.map((cell) => BigInt.asUintN(64, BigInt(String(cell ?? 0))));
     return [cells[0]!, cells[1]!, cells[2]!, cells[3]!];
   }

@@ -14,7 +14,7 @@ import type { PositionRow, ReadingRow } from "../core/rows.ts";
 import type { Bounds } from "./duckdb_bounds.ts";
 import { readRows, TableWriter } from "./duckdb_columns.ts";
 import type { SegmentGuard } from "./duckdb_damage.ts";
-import type { LiveFile } from "./duckdb_live.ts";
+import type { LiveFile, SideConnection } from "./duckdb_live.ts";
 import type { DataPaths } from "./duckdb_published.ts";
 import { ReadingWriter } from "./duckdb_reading_writer.ts";
 import { SegmentWriter } from "./duckdb_segment_writer.ts";
@@ -29,7 +29,7 @@ export class Sealer {
   readonly #rows = new TableWriter(sealedTable.name, sealedTable.columns, true);
   readonly #readings = new ReadingWriter();
   readonly #segments: SegmentWriter;
-  #connection: DuckDBConnection | null = null;
+  readonly #connection: SideConnection;
   #waiting: readonly Segment[] = [];
 
   constructor(
@@ -41,6 +41,7 @@ export class Sealer {
     private readonly readingsMin: number,
   ) {
     this.#segments = new SegmentWriter(paths, partition, guard);
+    this.#connection = live.side();
   }
 
   /** Committed segments that were not published when {@link published} was called last, in version order. */
@@ -65,24 +66,8 @@ export class Sealer {
   }
 
   /** Writes readings, whose bounds these are, as a durable segment that nobody names yet. */
-  async seal(
-    readings: Rows<ReadingRow>,
-    bounds: Bounds,
-    version: number,
-    position: PositionRow,
-  ): Promise<Segment> {
-    try {
-      return await this.#seal(
-        this.#connection ??= await this.live.connect(),
-        readings,
-        bounds,
-        version,
-        position,
-      );
-    } catch (error) {
-      this.close(); // a connection of an instance that is given up would fail for ever
-      throw error;
-    }
+  seal(readings: Rows<ReadingRow>, bounds: Bounds, version: number, position: PositionRow): Promise<Segment> {
+    return this.#connection.use((connection) => this.#seal(connection, readings, bounds, version, position));
   }
 
   async #seal(
@@ -133,7 +118,6 @@ export class Sealer {
   }
 
   close(): void {
-    this.#connection?.closeSync();
-    this.#connection = null;
+    this.#connection.close();
   }
 }

@@ -44,7 +44,7 @@ import {
 } from "./duckdb_bounds.ts";
 import { readRows, TableWriter } from "./duckdb_columns.ts";
 import { ReadingWriter } from "./duckdb_reading_writer.ts";
-import { LiveFile, readParquet } from "./duckdb_live.ts";
+import { type CreateInstance, LiveFile, readParquet } from "./duckdb_live.ts";
 import { type DataPaths, dataPaths, newestRecord, type PartitionRecord } from "./duckdb_published.ts";
 import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
 import { SegmentGuard, stateTables, StoreDamaged } from "./duckdb_damage.ts";
@@ -96,6 +96,8 @@ export interface StoreOptions {
   readonly rows?: RowsConfig;
   /** Readings of a transaction from which on they go straight into a segment; it doesn't change what is stored. */
   readonly sealedReadingsMin?: number;
+  /** How DuckDB instances are made; a simulation makes ones that fail. */
+  readonly createInstance?: CreateInstance;
   /** Compares the SHA-256 of published files while others work (default), or only before rows are read from them. */
   readonly checkInBackground?: boolean;
   /** Told of damage and what was done about it. */
@@ -124,8 +126,12 @@ export async function openStore(options: StoreOptions): Promise<DuckdbStore> {
     return await openDespiteDamage(
       { paths, partition, configHash, earliestOffset, trace },
       async (record) => {
-        const live = await LiveFile.open({ path: paths.live, threads, memoryMb });
-        const { sealedReadingsMin = SEALED_READINGS_MIN } = options;
+        const { createInstance, sealedReadingsMin = SEALED_READINGS_MIN } = options;
+        const live = await LiveFile.open({
+          path: paths.live,
+          ...{ threads, memoryMb },
+          ...createInstance === undefined ? {} : { createInstance },
+        });
         const { config = null } = rows ?? {};
         const store = new DuckdbStore(partition, retentionMs, paths, live, record, config, sealedReadingsMin);
         try {
@@ -460,11 +466,7 @@ export class DuckdbStore implements Store {
   #guarded<T>(action: string, task: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
     return this.live.exclusive(async () => {
       if (this.#damage !== null) throw this.#damage;
-      try {
-        return await task(this.live.writer);
-      } catch (error) {
-        throw storeError(action, error);
-      }
+      return await this.live.use(action, task);
     });
   }
 

@@ -49,7 +49,7 @@ export async function readPublished(directory: string, partition: number): Promi
   const reader = await Deno.makeTempDir({ dir: `${directory}.reader` });
   const live = await LiveFile.open({ path: `${reader}/reader.duckdb`, threads: 1, memoryMb: 64 });
   try {
-    const connection = await live.connect();
+    const connection = live.writer;
     const rowsOf = async <Row>(table: Table<Row>): Promise<Row[]> => {
       const source = sourceOf(record, paths.published, table.name);
       if (source === null) return [];

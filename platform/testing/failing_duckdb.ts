@@ -1,0 +1,91 @@
+/**
+ * DuckDB instances that fail on purpose: one statement from now on, before it is made or after it has done its work. A
+ * fatal failure is followed by what DuckDB does then (1.5.5, seen with `strace --inject=fsync:error=EIO`): whatever is
+ * asked of that instance fails, until the file is opened anew.
+ *
+ *     const duckdb = new FailingDuckdb();
+ *     const store = await openStore({ …, createInstance: duckdb.create });
+ *     duckdb.plan({ inStatements: 2, only: "COMMIT", when: "after", isFatal: true });
+ */
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import type { CreateInstance } from "../duckdb_live.ts";
+
+export interface StatementFailure {
+  /** The so-manieth from now on fails (1: the next). */
+  readonly inStatements: number;
+  /** Counts statements that begin so; default: all, and making appenders. */
+  readonly only?: string;
+  readonly when: "before" | "after";
+  readonly isFatal: boolean;
+  readonly onFailed?: () => void;
+}
+
+const FAILED = "IO Error: Could not write to the file: Input/output error (planned)";
+const FATAL = "FATAL Error: fsync failed! (planned)";
+const GIVEN_UP =
+  "FATAL Error: Failed: database has been invalidated because of a previous fatal error (planned)";
+const STATEMENTS: readonly (string | symbol)[] = ["run", "runAndReadAll", "stream", "createAppender"];
+
+export class FailingDuckdb {
+  #failure: StatementFailure | null = null;
+  #left = 0;
+
+  plan(failure: StatementFailure): void {
+    this.#failure = failure;
+    this.#left = failure.inStatements;
+  }
+
+  /** Nothing planned fails any more. */
+  repair(): void {
+    this.#failure = null;
+  }
+
+  /** For `StoreOptions.createInstance`. */
+  readonly create: CreateInstance = async (path, options) => {
+    const instance = await DuckDBInstance.create(path, options);
+    const state = { isGivenUp: false };
+    return replaced(instance, {
+      connect: async () => this.#failing(await instance.connect(), state),
+    });
+  };
+
+  #failing(connection: DuckDBConnection, state: { isGivenUp: boolean }): DuckDBConnection {
+    const methods = STATEMENTS.map((name) => {
+      const made = Reflect.get(connection, name) as (...args: unknown[]) => Promise<unknown>;
+      const call = (...args: unknown[]) =>
+        this.#statement(state, String(args[0]), () => made.apply(connection, args));
+      return [name, call];
+    });
+    return replaced(connection, Object.fromEntries(methods));
+  }
+
+  async #statement<T>(state: { isGivenUp: boolean }, sql: string, make: () => Promise<T>): Promise<T> {
+    if (state.isGivenUp) throw new Error(GIVEN_UP);
+    const failure = this.#due(sql);
+    if (failure === null) return await make();
+    if (failure.when === "after") await make();
+    state.isGivenUp = failure.isFatal;
+    failure.onFailed?.();
+    throw new Error(failure.isFatal ? FATAL : FAILED);
+  }
+
+  /** The planned failure, if this statement is the one. Rolling back writes nothing and doesn't fail of the disk. */
+  #due(sql: string): StatementFailure | null {
+    const failure = this.#failure;
+    if (failure === null || sql === "ROLLBACK" || !sql.startsWith(failure.only ?? "")) return null;
+    if (--this.#left > 0) return null;
+    this.#failure = null;
+    return failure;
+  }
+}
+
+/** `target` with some of its methods replaced; the others keep their `this`. */
+function replaced<T extends object>(target: T, methods: Readonly<Record<string, unknown>>): T {
+  return new Proxy(target, {
+    get(_, name) {
+      if (typeof name === "string" && Object.hasOwn(methods, name)) return methods[name];
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
