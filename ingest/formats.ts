@@ -1,9 +1,9 @@
 /** From a body to batches: which formats there are, and how each is taken apart. Pure. */
 import { limits } from "../core/limits.ts";
-import { decodeBatch, type Problem } from "../core/schema.ts";
+import type { Problem } from "../core/schema.ts";
 import { type Refusal, refused } from "./answers.ts";
 import type { IngestLimits } from "./limits.ts";
-import { type Parcel, parcelOf } from "./parcel.ts";
+import { type Parcel, readParcel } from "./parcel.ts";
 
 export type Format = "json" | "ndjson";
 
@@ -78,14 +78,14 @@ function parseParts(parts: readonly Uint8Array[], lines: boolean, bounds: Ingest
       problems.push({ path: prefix, message, tooLarge: true });
       continue;
     }
-    const decoded = decodeBatch(value);
-    if (decoded.kind === "problems") {
-      problems.push(...decoded.problems.map((problem) => ({ ...problem, path: prefix + problem.path })));
+    const read = readParcel(value);
+    if (read.kind === "problems") {
+      problems.push(...read.problems.map((problem) => ({ ...problem, path: prefix + problem.path })));
       if (problems.length > PROBLEMS_MAX) break;
       continue;
     }
-    readings += decoded.batch.readings.length;
-    parcels.push(parcelOf(decoded.batch, value));
+    readings += read.parcel.readings;
+    parcels.push(read.parcel);
   }
   if (problems.length === 0 && parcels.length === 0) {
     problems.push({ path: "", message: "is empty: send a batch" });

@@ -8,10 +8,10 @@
  * field `value`).
  */
 import { limits } from "../core/limits.ts";
-import { decodeBatch, deviceNameProblem } from "../core/schema.ts";
+import { deviceNameProblem } from "../core/schema.ts";
 
 import type { LineProblem, Point } from "./line_protocol.ts";
-import { type Parcel, parcelOf } from "./parcel.ts";
+import { type Parcel, readParcel } from "./parcel.ts";
 
 /** Tags that may name the device, the first one present wins: the nearer to the sensor, the earlier. */
 export const deviceTags = [
@@ -164,11 +164,10 @@ function parcelsOf(device: string, list: readonly OneReading[]): Parcel[] {
     );
   }
   return texts.map((text) => {
-    const value = encoder.encode(text);
-    const decoded = decodeBatch(value);
-    if (decoded.kind === "problems") {
-      throw new Error(`a batch made of points is none: ${decoded.problems[0]!.message}`);
+    const read = readParcel(encoder.encode(text));
+    if (read.kind === "problems") {
+      throw new Error(`a batch made of points is none: ${read.problems[0]!.message}`);
     }
-    return parcelOf(decoded.batch, value);
+    return read.parcel;
   });
 }

@@ -12,11 +12,10 @@
 import type { Clock } from "../core/ports/clock.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { Trace } from "../core/ports/trace.ts";
-import { decodeBatch } from "../core/schema.ts";
 import type { Grant } from "./authority.ts";
 import type { Intake } from "./intake.ts";
 import { readPayload } from "./mqtt_payload.ts";
-import { type Parcel, parcelOf } from "./parcel.ts";
+import { type Parcel, readParcel } from "./parcel.ts";
 import { matchTopic, type TopicPattern } from "./mqtt_topics.ts";
 
 export interface MqttMessage {
@@ -131,10 +130,9 @@ export function createMqttBridge(
     }
     const parcels: Parcel[] = [];
     for (const text of read.texts) {
-      const value = encoder.encode(text);
-      const decoded = decodeBatch(value);
-      if (decoded.kind === "problems") return dropped("bad", message, decoded.problems[0]!.message);
-      parcels.push(parcelOf(decoded.batch, value));
+      const parcel = readParcel(encoder.encode(text));
+      if (parcel.kind === "problems") return dropped("bad", message, parcel.problems[0]!.message);
+      parcels.push(parcel.parcel);
     }
     return await inTurn(match.device, parcels, message.payload.length);
   };
