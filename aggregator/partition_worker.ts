@@ -223,7 +223,9 @@ export class PartitionWorker {
     try {
       await this.#committing;
       await this.#publishing;
-      if (this.#fold !== null && this.#failure === null) await this.#publish();
+      // Once another worker has taken it, that one's publications count: ours would be refused.
+      const isOurs = this.#state !== "superseded";
+      if (this.#fold !== null && this.#failure === null && isOurs) await this.#publish();
       if (this.#failure?.error instanceof AssertionFailed) throw this.#failure.error;
     } finally {
       await this.#publisher?.close();
@@ -512,7 +514,7 @@ export class PartitionWorker {
     this.#state = "superseded";
     this.#sentence = `it was taken by another worker (owner record ${recordAt(records, end).offset})`;
     const fields = { partition: this.partition, sentence: this.#sentence };
-    this.ports.trace.emit("warn", "aggregator.superseded", fields);
+    this.ports.trace.emit("info", "aggregator.superseded", fields);
     return firstOf(records, end);
   }
 

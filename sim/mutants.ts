@@ -398,9 +398,9 @@ export const mutants: readonly Mutant[] = [
   mutant(
     "group",
     "superseded_for_good",
-    "aggregator/mod.ts",
-    'if (entry.worker.status().state !== "superseded") return failIfAllStopped();',
-    'if (entry.worker.status().state !== "running") return failIfAllStopped();',
+    "aggregator/holding.ts",
+    'if (this.#worker.status().state !== "superseded" || this.#leaving !== null) break;',
+    'if (this.#worker.status().state !== "running" || this.#leaving !== null) break;',
     "nobody works on the partition",
   ),
   world(
