@@ -87,6 +87,7 @@ export class AggregatorProcess {
   /** The disk does what it should again. */
   repairDisk(): void {
     this.commitsToRefuse = this.publicationsToRefuse = this.readsToRefuse = 0;
+    this.disk.repair();
   }
 
   planCrash(crash: PlannedCrash): void {

@@ -10,12 +10,26 @@ import type { WindowRow } from "../core/rows.ts";
 import { MemoryDisk } from "../core/testing/memory_store.ts";
 import { openPublisher } from "../platform/duckdb_publisher.ts";
 import { openStore } from "../platform/duckdb_store.ts";
+import { FailingDuckdb } from "../platform/testing/failing_duckdb.ts";
+import { FailingFiles } from "../platform/testing/failing_files.ts";
 import { Outsider } from "./outsider.ts";
 import { type Published, readPublished } from "./published.ts";
 
 export interface OpenPartition {
   readonly store: Store;
   readonly publisher: Publisher;
+}
+
+/** A failure in the middle of a call. */
+export interface StepFailure {
+  /**
+   * `duckdb_error`: a statement of DuckDB's. `duckdb_given_up`: a COMMIT, after which the instance answers nothing any
+   * more, as after an fsync that failed. `file_error`: a write, sync or rename of a publication.
+   */
+  readonly kind: "duckdb_error" | "duckdb_given_up" | "file_error";
+  /** The so-manieth from now on (1: the next); even ones before they are made, odd ones after. */
+  readonly inSteps: number;
+  readonly onFailed: () => void;
 }
 
 export interface Disk {
@@ -26,6 +40,10 @@ export interface Disk {
   clear(): Promise<void>;
   /** Cuts a partition's file in half; false if there is nothing to cut. */
   cut(partition: number, file: "live" | "wal"): Promise<boolean>;
+  /** Lets a later step fail; without files there are none. */
+  planFailure(failure: StepFailure): void;
+  /** What is planned to fail no longer does. */
+  repair(): void;
   /** Somebody reads what is published while it is written: what is wrong with it, null if nothing is. */
   look(partitions: number): Promise<string | null>;
   /** The newest publication, null if there is none. */
@@ -36,6 +54,8 @@ export interface Disk {
 export function duckdbDisk(directory: string, retentionMs: number): Disk {
   let outsider = new Outsider(directory);
   let looking: Promise<unknown> = Promise.resolve();
+  const duckdb = new FailingDuckdb();
+  const files = new FailingFiles(directory);
   return {
     async open(partition) {
       const store = await openStore({
@@ -44,8 +64,17 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
         retentionMs,
         memoryMb: 64,
         checkInBackground: false,
+        createInstance: duckdb.create,
       });
-      return { store, publisher: await openPublisher(store, { mergeInline: true }) };
+      try {
+        const publisher = await openPublisher(store, { mergeInline: true });
+        const publish: Publisher["publish"] = (open, publishedMs) =>
+          files.during(() => publisher.publish(open, publishedMs));
+        return { store, publisher: { publish, close: () => publisher.close() } };
+      } catch (error) {
+        await store.close();
+        throw error;
+      }
     },
     async die(close) {
       // What is put aside and back here would be there all the time on a machine: nobody reads meanwhile.
@@ -66,6 +95,17 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
     },
     cut: (partition, file) =>
       cutInHalf(`${directory}/partitions/${partition}/live.duckdb${file === "wal" ? ".wal" : ""}`),
+    planFailure({ kind, inSteps, onFailed }) {
+      const when = inSteps % 2 === 0 ? "before" : "after";
+      if (kind === "file_error") return files.plan({ inSteps, when, onFailed });
+      const isFatal = kind === "duckdb_given_up";
+      const only = isFatal ? { only: "COMMIT" } : {};
+      duckdb.plan({ inStatements: inSteps, when, isFatal, onFailed, ...only });
+    },
+    repair() {
+      duckdb.repair();
+      files.repair();
+    },
     look(partitions) {
       const look = outsider.look(partitions);
       looking = Promise.all([looking, look]);
@@ -104,6 +144,8 @@ export function memoryDisk(): Disk {
       return Promise.resolve();
     },
     cut: () => Promise.resolve(false),
+    planFailure() {},
+    repair() {},
     look: () => Promise.resolve(null),
     published: (partition) => Promise.resolve(published.get(partition) ?? null),
   };

@@ -60,9 +60,16 @@ export const incidentKinds = {
   disk_read_error: ["worker", "count"],
   live_file_truncated: ["worker", "forMs"],
   wal_truncated: ["worker", "forMs"],
+  duckdb_error: ["worker", "count"],
+  duckdb_given_up: ["worker", "count"],
+  file_error: ["worker", "count"],
 } as const satisfies Record<string, readonly ("board" | "worker" | "ingest" | "count" | "forMs")[]>;
 
 export type IncidentKind = keyof typeof incidentKinds;
+
+/** Kinds that happen on real files only, drawn apart: a seed's other incidents are the same with and without files. */
+const filesOnly: readonly IncidentKind[] = ["duckdb_error", "duckdb_given_up", "file_error"];
+const drawnKinds = (Object.keys(incidentKinds) as IncidentKind[]).filter((kind) => !filesOnly.includes(kind));
 
 /** The fault that an incident is; `count` and `forMs` mean what its kind says. */
 export interface Incident {
@@ -156,23 +163,32 @@ export function drawScenario(
     ...(boards === "model" ? {} : { firmware: boards }),
     boards: Array.from({ length: devices }, (_, i) => drawBoard(seed, i)),
   };
-  const allowed = faults ?? (Object.keys(incidentKinds) as IncidentKind[]).filter(() => chance(random, 1, 2));
+  const allowed = faults ?? drawnKinds.filter(() => chance(random, 1, 2));
   const incidents = drawIncidents(seededRandom(seed, "incidents"), scenario, allowed);
   if (onFiles && faults === undefined) incidents.push(...drawDamage(seededRandom(seed, "damage"), scenario));
   return { ...scenario, incidents: incidents.sort((a, b) => a.atMs - b.atMs) };
 }
 
-/** Half of the faults' time has passed, so there is something to be damaged. */
+/** What damages files: half of the faults' time has passed, so there is something to be damaged. */
 function drawDamage(random: Random, { faultsMs, workers }: Omit<Scenario, "incidents">): Incident[] {
-  // A write-ahead log is often empty when it is cut, so it is cut more often.
-  return (["live_file_truncated", "wal_truncated", "wal_truncated", "wal_truncated"] as const).map((
-    kind,
-  ) => ({
-    kind,
-    atMs: (faultsMs >> 1) + below(random, faultsMs >> 1),
-    worker: below(random, workers),
-    forMs: SECOND + below(random, 10 * SECOND),
-  }));
+  const draw = (kind: IncidentKind, times: number, last: (random: Random) => Partial<Incident>): Incident[] =>
+    Array.from({ length: times }, () => ({
+      kind,
+      atMs: (faultsMs >> 1) + below(random, faultsMs >> 1),
+      worker: below(random, workers),
+      ...last(random),
+    }));
+  const forSeconds = (random: Random) => ({ forMs: SECOND + below(random, 10 * SECOND) });
+  const inSteps = (max: number) => (random: Random) => ({ count: 1 + below(random, max) });
+  return [
+    ...draw("live_file_truncated", 1, forSeconds),
+    // A write-ahead log is often empty when it is cut, so it is cut more often.
+    ...draw("wal_truncated", 3, forSeconds),
+    // The tables of a transaction, its COMMIT and what is looked up before it; the steps of a publication.
+    ...draw("duckdb_error", 6, inSteps(12)),
+    ...draw("duckdb_given_up", 3, inSteps(3)),
+    ...draw("file_error", 4, inSteps(24)),
+  ];
 }
 
 /** Each board by a source of its own: one board more does not change the others. */

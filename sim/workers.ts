@@ -17,6 +17,7 @@ export interface WorkersWorld extends Omit<AggregatorWorld, "onExit"> {
 const workerKinds = [
   ...["aggregator_crash_before_call", "aggregator_crash_after_call", "aggregator_restart"] as const,
   ...["disk_full", "fsync_error", "disk_read_error", "live_file_truncated", "wal_truncated"] as const,
+  ...["duckdb_error", "duckdb_given_up", "file_error"] as const,
 ] as const;
 /** Incidents that happen to a worker. */
 export type WorkerIncidentKind = (typeof workerKinds)[number];
@@ -70,6 +71,13 @@ export class Workers {
       case "live_file_truncated":
       case "wal_truncated":
         return await this.#damage(process, kind, forMs);
+      case "duckdb_error":
+      case "duckdb_given_up":
+      case "file_error":
+        return process.disk.planFailure({
+          ...{ kind, inSteps: count },
+          onFailed: () => this.#world.onHappened(kind),
+        });
       case "disk_full":
         process.commitsToRefuse += count;
         break;
