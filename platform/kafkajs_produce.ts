@@ -122,7 +122,7 @@ function writeBatch(
 interface Measured {
   /** After the length in front. */
   bytes: number;
-  readonly key: Uint8Array | null;
+  readonly key: Uint8Array | string | null;
   readonly value: Uint8Array | null;
   readonly headers: Uint8Array;
 }
@@ -130,7 +130,8 @@ interface Measured {
 function measured({ key = null, value, headers = NO_HEADERS, timestamp }: ProducedMessage, index: number) {
   const headerBytes = timestamp === undefined ? encodedHeaders(headers) : null;
   if (headerBytes === null) return null;
-  const record = { bytes: 0, key: bytesOf(key), value: bytesOf(value), headers: headerBytes };
+  const keyBytes = typeof key === "string" && isAscii(key) ? key : bytesOf(key);
+  const record = { bytes: 0, key: keyBytes, value: bytesOf(value), headers: headerBytes };
   record.bytes = 1 + 1 + sizeOfVarint(index) + sizeOfBytes(record.key) + sizeOfBytes(record.value) +
     headerBytes.length;
   return record;
@@ -177,6 +178,12 @@ function encodedHeaders(headers: Readonly<Record<string, unknown>>): Uint8Array 
 const bytesOf = (value: string | Uint8Array | null): Uint8Array | null =>
   typeof value === "string" ? encoder.encode(value) : value;
 
+/** Such a text has a byte a character, and needs no buffer on its way. */
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
+}
+
 /** Numbers here are −1 or not negative, in zigzag: 1 or twice themselves. */
 function sizeOfVarint(value: number): number {
   let size = 1;
@@ -184,7 +191,7 @@ function sizeOfVarint(value: number): number {
   return size;
 }
 
-const sizeOfBytes = (bytes: Uint8Array | null): number =>
+const sizeOfBytes = (bytes: Uint8Array | string | null): number =>
   bytes === null ? sizeOfVarint(-1) : sizeOfVarint(bytes.length) + bytes.length;
 
 /** Writes into a buffer of exactly the needed size. */
@@ -233,9 +240,12 @@ class Writer {
     this.at += value.length;
   }
 
-  sized(value: Uint8Array | null): void {
+  /** The length and the bytes; a text is ASCII. */
+  sized(value: Uint8Array | string | null): void {
     this.varint(value === null ? -1 : value.length);
-    if (value !== null) this.raw(value);
+    if (value === null) return;
+    if (typeof value !== "string") return this.raw(value);
+    for (let i = 0; i < value.length; i++) this.bytes[this.at++] = value.charCodeAt(i);
   }
 }
 

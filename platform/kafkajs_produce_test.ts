@@ -19,7 +19,11 @@ async function byKafkajs(options: ProduceOptions): Promise<Buffer> {
 }
 
 const message = fc.record({
-  key: fc.oneof(fc.constant(null), fc.string({ unit: "binary", maxLength: 80 })),
+  key: fc.oneof(
+    fc.constant(null),
+    fc.string({ maxLength: 80 }),
+    fc.string({ unit: "binary", maxLength: 80 }),
+  ),
   value: fc.oneof(
     fc.constant(null),
     fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
