@@ -322,19 +322,35 @@ function putInt128(words: Uint32Array, at: number, value: bigint): void {
   }
 }
 
-/** Appends `rowCount` rows to a table, a vector at a time: `chunk` gives rows [from, to). */
+/** Rows of one transaction: they share its number. */
+export interface Versioned<Rows> {
+  readonly version: number;
+  readonly rows: Rows;
+}
+
+/** Rows as chunks, a vector at a time at the most: `chunk` gives rows [from, to). */
+export interface Chunked {
+  readonly rowCount: number;
+  readonly chunk: (from: number, to: number) => DuckDBDataChunk;
+}
+
+/**
+ * Appends to a table, in one go: what DuckDB plans for it costs about as much as 2,000 rows (1 ms, measured with `perf`).
+ * `catalog`: where the table is, if not in the connection's own.
+ */
 export async function appendChunks(
   connection: DuckDBConnection,
   table: string,
-  rowCount: number,
-  chunk: (from: number, to: number) => DuckDBDataChunk,
+  parts: readonly Chunked[],
   catalog: string | null = null,
 ): Promise<void> {
-  if (rowCount === 0) return;
+  if (parts.every(({ rowCount }) => rowCount === 0)) return;
   const appender = await connection.createAppender(table, null, catalog);
   try {
-    for (let from = 0; from < rowCount; from += VECTOR_ROWS) {
-      appender.appendDataChunk(chunk(from, Math.min(rowCount, from + VECTOR_ROWS)));
+    for (const { rowCount, chunk } of parts) {
+      for (let from = 0; from < rowCount; from += VECTOR_ROWS) {
+        appender.appendDataChunk(chunk(from, Math.min(rowCount, from + VECTOR_ROWS)));
+      }
     }
   } catch (error) {
     appender.clear();
@@ -365,13 +381,22 @@ export class TableWriter<Row> {
     version: number,
     catalog: string | null = null,
   ): Promise<void> {
-    return appendChunks(
-      connection,
-      this.table,
-      rows.length,
-      (from, to) => this.#chunk(rows, from, to, version),
-      catalog,
-    );
+    return this.appendAll(connection, [{ version, rows }], catalog);
+  }
+
+  /** Appends the rows of several transactions. */
+  appendAll(
+    connection: DuckDBConnection,
+    transactions: readonly Versioned<readonly Row[]>[],
+    catalog: string | null = null,
+  ): Promise<void> {
+    const parts = transactions.map(({ version, rows }) => this.chunked(rows, version));
+    return appendChunks(connection, this.table, parts, catalog);
+  }
+
+  /** Rows of one transaction for {@link appendChunks}. A chunk is good until the next is asked for. */
+  chunked(rows: readonly Row[], version: number): Chunked {
+    return { rowCount: rows.length, chunk: (from, to) => this.#chunk(rows, from, to, version) };
   }
 
   /**

@@ -5,7 +5,14 @@ import type { Rows } from "../core/ports/store.ts";
 import { marks, ReadingBlock } from "../core/reading_block.ts";
 import type { ReadingRow } from "../core/rows.ts";
 import { NO_VALUE, NONE } from "../core/scanned_batches.ts";
-import { appendChunks, ColumnBuffer, TableWriter, typeOf } from "./duckdb_columns.ts";
+import {
+  appendChunks,
+  type Chunked,
+  ColumnBuffer,
+  TableWriter,
+  typeOf,
+  type Versioned,
+} from "./duckdb_columns.ts";
 import { readingTable } from "./duckdb_tables.ts";
 
 /** In columns that have no null. */
@@ -24,16 +31,21 @@ export class ReadingWriter {
     version: number,
     catalog: string | null = null,
   ): Promise<void> {
-    if (!(readings instanceof ReadingBlock)) {
-      return this.#rows.append(connection, [...readings], version, catalog);
-    }
-    return appendChunks(
-      connection,
-      readingTable.name,
-      readings.length,
-      (from, to) => this.#chunk(readings, from, to, version),
-      catalog,
+    return this.appendAll(connection, [{ version, rows: readings }], catalog);
+  }
+
+  /** Appends the readings of several transactions. */
+  appendAll(
+    connection: DuckDBConnection,
+    transactions: readonly Versioned<Rows<ReadingRow>>[],
+    catalog: string | null = null,
+  ): Promise<void> {
+    const parts = transactions.map(({ version, rows }): Chunked =>
+      rows instanceof ReadingBlock
+        ? { rowCount: rows.length, chunk: (from, to) => this.#chunk(rows, from, to, version) }
+        : this.#rows.chunked([...rows], version)
     );
+    return appendChunks(connection, readingTable.name, parts, catalog);
   }
 
   /** In the order of `readingTable`; one chunk for all, see `TableWriter`. */
