@@ -4,9 +4,17 @@ export interface AggregatorConfig {
   readonly judge: JudgeConfig;
   /** Who writes owner records; a name that differs between workers. */
   readonly worker: string;
-  /** Records and value bytes folded in one transaction at most; more would hold memory and delay readers. */
+  /** Records and value bytes of one read at most: folding them holds up everything else in the process. */
+  readonly recordsPerReadMax: number;
+  readonly bytesPerReadMax: number;
+  /**
+   * Records, and rows that they make, in one transaction at most: while the log is ahead several reads become one, since
+   * state is written once a transaction. More would hold memory, and be read again after a crash.
+   */
   readonly recordsPerCommitMax: number;
-  readonly bytesPerCommitMax: number;
+  readonly rowsPerCommitMax: number;
+  /** A transaction takes in reads for so long at the most. */
+  readonly commitEveryMs: number;
   /** New rows are published so often at the most, if there are any. The design promises 5 s. */
   readonly publishEveryMs: number;
   /** How long one read waits for records; bounds the delay of ticks and of the stop. */
@@ -22,8 +30,11 @@ export interface AggregatorConfig {
 export const defaultAggregatorConfig: AggregatorConfig = {
   judge: defaultConfig,
   worker: "worker",
-  recordsPerCommitMax: 20_000,
-  bytesPerCommitMax: 8_000_000,
+  recordsPerReadMax: 20_000,
+  bytesPerReadMax: 8_000_000,
+  recordsPerCommitMax: 200_000,
+  rowsPerCommitMax: 200_000,
+  commitEveryMs: 1_000,
   publishEveryMs: 2_000,
   readWaitMs: 500,
   tickAfterMs: 1_000,

@@ -98,6 +98,8 @@ const TELL_EVERY_MS = 500;
 const TOLD_DEVICES_MAX = 2_000;
 /** While the log is being caught up its end is looked at so often. */
 const END_EVERY_MS = 1_000;
+/** A read of fewer records has come to the log's end. */
+const LARGE_READ_RECORDS = 500;
 /** Partition counts that a stored configuration hash is tried with, to name what has changed. */
 const PARTITIONS_TRIED_MAX = 1_024;
 
@@ -109,6 +111,10 @@ export class PartitionWorker {
   #publisher: Publisher | null = null;
   /** Offset of our own owner record; a later one of somebody else ends our ownership. */
   #ownerOffset = -1;
+  /** Records that are folded and not taken into a transaction, the first of them when, and the hash of the last. */
+  #held = 0;
+  #heldSinceMs = 0;
+  #lastHash: string | null = null;
   /** The transaction under way; false if it was given up. Never rejects, see {@link #failure}. */
   #committing: Promise<boolean> | null = null;
   /** What is committed, which may be behind the fold by one transaction. */
@@ -200,6 +206,7 @@ export class PartitionWorker {
     try {
       await this.#start(signal);
       while (!signal.aborted && this.#isWorking()) await this.#step(signal);
+      await this.#commitLast();
       await this.#settle();
     } catch (error) {
       if (!(error instanceof LogRefused || error instanceof StoreRefused)) throw error;
@@ -303,6 +310,7 @@ export class PartitionWorker {
     const position = stored.position;
     const nextOffset = position?.nextOffset ?? 0;
     const { earliest, next } = await reader.range(this.partition);
+    this.#endOffset = next;
     if (nextOffset > next) {
       throw new LogRefused(
         `partition ${this.partition} of the log ends at ${next}, but rows up to ${nextOffset} are stored: it was ` +
@@ -371,19 +379,26 @@ export class PartitionWorker {
     const records = await this.#retried(signal, () => this.#read(signal));
     if (this.#failure !== null) throw this.#failure.error;
     if (records === undefined || this.#fold === null || signal.aborted || !this.#isWorking()) return;
-    if (records.length > 0) await this.#foldAndCommit(records, signal);
+    if (records.length > 0) await this.#foldRead(records, signal);
+    else if (this.#held > 0) await this.#commitHeld(signal);
     else await this.#retried(signal, () => this.#tickIfDue());
     const { clock } = this.ports;
     await this.#retried(signal, () => this.#lookAtEnd(records.length));
     await this.#retried(signal, () => this.#recordRules());
     if (clock.monotonicMs() >= this.#tellDueMs) this.#tell();
-    if (this.#isPublished || this.#publishing !== null || clock.monotonicMs() < this.#publishDueMs) return;
+    if (!this.#isPublishDue()) return;
+    if (this.#held > 0) await this.#commitHeld(signal);
     if (await this.#settle() && this.#fold !== null) {
       this.#publishing = this.#publish().finally(() => this.#publishing = null);
     }
   }
 
-  /** Waits for the transaction under way: the fold is what is committed then. False if it was given up. */
+  #isPublishDue(): boolean {
+    return !this.#isPublished && this.#publishing === null &&
+      this.ports.clock.monotonicMs() >= this.#publishDueMs;
+  }
+
+  /** Waits for the transaction under way: everything taken from the fold is committed then. False if it was given up. */
   async #settle(): Promise<boolean> {
     const isKept = await this.#committing ?? true;
     this.#committing = null;
@@ -394,8 +409,8 @@ export class PartitionWorker {
   async #read(signal: AbortSignal): Promise<Records> {
     const limits = {
       blocks: true,
-      recordsMax: this.config.recordsPerCommitMax,
-      bytesMax: this.config.bytesPerCommitMax,
+      recordsMax: Math.min(this.config.recordsPerReadMax, this.config.recordsPerCommitMax - this.#held),
+      bytesMax: this.config.bytesPerReadMax,
       waitMs: this.#waitMs(),
       signal,
     };
@@ -430,7 +445,8 @@ export class PartitionWorker {
     const untilTell = this.#fold!.hasUnshown && this.ports.live.isWatched()
       ? this.#tellDueMs - nowMs
       : Infinity;
-    return Math.max(0, Math.min(this.config.readWaitMs, untilPublish, untilTell));
+    const untilCommit = this.#held > 0 ? this.#heldSinceMs + this.config.commitEveryMs - nowMs : Infinity;
+    return Math.max(0, Math.min(this.config.readWaitMs, untilPublish, untilTell, untilCommit));
   }
 
   /** Tells watchers what has changed since they were told last; the newest state, not every step. */
@@ -453,12 +469,14 @@ export class PartitionWorker {
     live.emit({ kind: "position", partition, nextOffset: fold.nextOffset, appendMs: fold.appendHighMs });
   }
 
-  /** Keeps up with where the log ends. A read that was not full has come to the end. */
+  /** Keeps up with where the log ends. A small read has come to the end. */
   async #lookAtEnd(recordCount: number): Promise<void> {
     const { clock, reader } = this.ports;
     if (this.#fold === null) return;
     const isCatchingUp = recordCount > 0 && this.#endOffset > this.#fold.nextOffset;
-    if (!isCatchingUp && recordCount < this.config.recordsPerCommitMax) {
+    const { recordsPerReadMax, recordsPerCommitMax } = this.config;
+    const isLarge = recordCount >= Math.min(LARGE_READ_RECORDS, recordsPerReadMax, recordsPerCommitMax);
+    if (!isCatchingUp && !isLarge) {
       this.#endOffset = this.#fold.nextOffset;
       return;
     }
@@ -467,7 +485,8 @@ export class PartitionWorker {
     this.#endOffset = (await reader.range(this.partition)).next;
   }
 
-  async #foldAndCommit(records: Records, signal: AbortSignal): Promise<void> {
+  /** Folds what was read, and commits unless more is to come that can go into the same transaction. */
+  async #foldRead(records: Records, signal: AbortSignal): Promise<void> {
     const fold = this.#fold!;
     const prepared = fold.prepare(this.#ownRecords(records));
     const { readings, windows } = prepared.needs;
@@ -479,17 +498,43 @@ export class PartitionWorker {
     if (known === undefined) return;
     if (prepared.last !== null) {
       fold.apply(prepared, known);
-      const { partitions } = this.ports.reader;
-      const taken = fold.takeChanges(recordHash(prepared.last), configHash(this.config.judge, partitions));
-      // Ours from the first transaction on, not only once the fold has come to our owner record.
-      const epoch = Math.max(taken.position.epoch, this.#ownerOffset);
-      const changes = { ...taken, position: { ...taken.position, epoch } };
-      if (!await this.#settle()) return;
-      this.#committing = this.#keep(changes, prepared.length, signal);
+      if (this.#held === 0) this.#heldSinceMs = this.ports.clock.monotonicMs();
+      this.#held += prepared.length;
+      this.#lastHash = recordHash(prepared.last);
+      if (!this.#isHolding(fold)) await this.#commitHeld(signal);
     }
     if (prepared.stop === null) return;
+    if (this.#held > 0) await this.#commitHeld(signal);
     await this.#settle();
     this.#stop(prepared.stop);
+  }
+
+  /** Whether the transaction takes in the next read too. */
+  #isHolding(fold: Partition): boolean {
+    const { recordsPerCommitMax, rowsPerCommitMax, commitEveryMs } = this.config;
+    return fold.nextOffset < this.#endOffset && this.#held < recordsPerCommitMax &&
+      fold.untakenRows < rowsPerCommitMax &&
+      this.ports.clock.monotonicMs() < this.#heldSinceMs + commitEveryMs && !this.#isPublishDue();
+  }
+
+  /** Begins to commit what is folded. */
+  async #commitHeld(signal: AbortSignal): Promise<void> {
+    const { partitions } = this.ports.reader;
+    const taken = this.#fold!.takeChanges(this.#lastHash, configHash(this.config.judge, partitions));
+    const recordCount = this.#held;
+    this.#held = 0;
+    // Ours from the first transaction on, not only once the fold has come to our owner record.
+    const epoch = Math.max(taken.position.epoch, this.#ownerOffset);
+    const changes = { ...taken, position: { ...taken.position, epoch } };
+    if (await this.#settle()) this.#committing = this.#keep(changes, recordCount, signal);
+  }
+
+  /** Commits what is folded once more before the end; tried once. */
+  async #commitLast(): Promise<void> {
+    if (this.#held === 0 || this.#fold === null) return;
+    const once = new AbortController();
+    await this.#commitHeld(once.signal);
+    once.abort();
   }
 
   /** Commits until it is kept or we end: the fold has moved on, so there is no way past it. Never rejects. */
@@ -594,8 +639,10 @@ export class PartitionWorker {
         return result;
       } catch (error) {
         if (!(error instanceof LogUnavailable || error instanceof StoreUnavailable)) throw error;
-        this.#state = "waiting";
-        this.#sentence = error.message;
+        if (this.#isWorking()) {
+          this.#state = "waiting";
+          this.#sentence = error.message;
+        }
         const fields = { partition: this.partition, message: error.message, retryMs: waitMs };
         this.ports.trace.emit("warn", "aggregator.waiting", fields);
         await this.ports.clock.sleep(waitMs, signal);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { defaultConfig } from "../core/config.ts";
 import { MemoryDisk } from "../core/testing/memory_store.ts";
 import type { SimLog } from "../sim/log.ts";
+import type { AggregatorConfig } from "./config.ts";
 import { configHash } from "./hashes.ts";
 import { MINUTE, reading, SECOND, T0, world } from "./testing/world.ts";
 
@@ -250,4 +251,39 @@ Deno.test("an unknown version stops the partition with a sentence, after what ca
   assert.match(worker.failure() ?? "", /has version "2", this build reads 1/);
   assert.equal(disks[0]!.devices.get("desk")!.counted, 1);
   await worker.stop();
+});
+
+/** Commits that it takes to catch up with 600 readings, which are all there in the end. */
+async function commitsToCatchUp(config: Partial<AggregatorConfig>): Promise<number> {
+  const { disks, append, start, passTime } = world();
+  for (let seq = 0; seq < 600; seq++) void append(reading(seq, T0 + seq * 10));
+  await passTime(10 * SECOND);
+  const worker = start({ replay: true, recordsPerReadMax: 50, commitEveryMs: 60 * SECOND, ...config });
+  await passTime(20 * SECOND);
+  await worker.stop();
+  assert.equal(disks[0]!.devices.get("desk")!.counted, 600);
+  assert.deepEqual(disks[0]!.readings.map(({ seq }) => seq), Array.from({ length: 600 }, (_, seq) => seq));
+  return disks[0]!.commits;
+}
+
+Deno.test("while the log is ahead a transaction takes in several reads, within its bounds", async () => {
+  assert.equal(await commitsToCatchUp({}), 1);
+  assert.equal(await commitsToCatchUp({ recordsPerCommitMax: 120 }), 5);
+  assert.equal(await commitsToCatchUp({ rowsPerCommitMax: 120 }), 4);
+  assert.equal(await commitsToCatchUp({ commitEveryMs: 0 }), 12);
+});
+
+Deno.test("who is asked to stop while it catches up keeps what it has folded", async () => {
+  const { disks, append, start, passTime } = world();
+  for (let seq = 0; seq < 600; seq++) void append(reading(seq, T0 + seq * 10));
+  await passTime(10 * SECOND);
+  const worker = start({ replay: true, recordsPerReadMax: 50, commitEveryMs: 60 * SECOND });
+  // Reading takes no time here: a few turns of promises are a few reads.
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+  assert.equal(disks[0]!.commits, 0);
+  await worker.stop();
+  assert.equal(disks[0]!.commits, 1);
+  const { nextOffset } = disks[0]!.position!;
+  assert.ok(nextOffset >= 50 && nextOffset < 600, `stopped at ${nextOffset}`);
+  assert.equal(disks[0]!.readings.length, nextOffset);
 });

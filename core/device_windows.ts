@@ -203,6 +203,11 @@ export class DeviceWindows {
     return Infinity;
   }
 
+  /** How many rows {@link take} would give. */
+  get changedCount(): number {
+    return this.#changed.length;
+  }
+
   /** New versions of closed windows, for the next transaction. */
   take(): WindowRow[] {
     const rows = this.#changed.map(([device, window]) =>

@@ -3,10 +3,10 @@
  *
  * ```
  * const prepared = partition.prepare(records);             // decodes, and says what has to be looked up
- * partition.apply(prepared, await store.lookup(prepared.needs));
+ * partition.apply(prepared, await store.lookup(prepared.needs));      // once or several times
  * await store.commit(partition.takeChanges(hashOfLastRecord, configHash));
  * ```
- * One after the other: what is looked up has to include everything taken before. State is what `restore` rebuilds from
+ * One after the other: what is looked up has to include everything taken before; what isn't taken the fold knows itself. State is what `restore` rebuilds from
  * the store; beside it there is a cache of closed windows that changes no outcome.
  *
  * Silence is applied lazily to a device when its own next record comes, and eagerly, through a queue of due times, so
@@ -56,7 +56,6 @@ export class Partition {
   #appendHighMs = 0;
   #epoch = -1;
   #lastOffset: number | null = null;
-  #lastTaken = 0;
   // What the next transaction appends.
   #readings = new ReadingBlock();
   #released: ReleaseRow[] = [];
@@ -101,7 +100,6 @@ export class Partition {
       fold.#appendHighMs = stored.position.appendHighMs;
       fold.#epoch = stored.position.epoch;
       fold.#lastOffset = stored.position.lastOffset;
-      fold.#lastTaken = fold.#nextOffset;
       fold.#startedMs = stored.position.appendHighMs;
     }
     fold.#devices.restore(stored.devices, stored.boots);
@@ -149,9 +147,9 @@ export class Partition {
     this.#gaps.push({ partition: this.partition, fromOffset, toOffset, appendMs });
     this.#nextOffset = offset;
   }
-  /** Whether `takeChanges` has anything to store. */
-  get hasChanges(): boolean {
-    return this.#lastTaken !== this.#nextOffset;
+  /** Readings, quarantined ones and windows among the rows that `takeChanges` would give. */
+  get untakenRows(): number {
+    return this.#readings.length + this.#quarantine.freshCount + this.#windows.changedCount;
   }
 
   /** Lowest start of any window that can still hold readings above `watermarkMs`: what `Store.load` asks for. */
@@ -353,7 +351,6 @@ export class Partition {
     this.#readings = this.#fold.readings = next;
     this.#identifier.forgetFresh(next);
     [this.#released, this.#gaps] = [[], []];
-    this.#lastTaken = this.#nextOffset;
     return changes;
   }
 

@@ -38,6 +38,11 @@ export class Quarantine {
     device.freshQuarantined.push(row);
   }
 
+  /** How many rows {@link take} would give. */
+  get freshCount(): number {
+    return this.#rows.length;
+  }
+
   /** What the next transaction appends. */
   take(): QuarantineRow[] {
     const rows = this.#rows;

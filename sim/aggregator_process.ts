@@ -45,6 +45,9 @@ export interface PlannedCrash {
 type Handle = { close(): Promise<void> };
 
 /** One worker: it is started, dies or stops, and is started again over the same files. */
+/** Few, so that what is caught up with takes several reads a transaction. */
+const READ_RECORDS_MAX = 50;
+
 export class AggregatorProcess {
   readonly worker: number;
   readonly disk: Disk;
@@ -175,6 +178,7 @@ class Life {
       worker: `worker-${owner.worker}-${owner.life}`,
       publishEveryMs: world.publishEveryMs,
       readWaitMs: world.readWaitMs,
+      recordsPerReadMax: READ_RECORDS_MAX,
       recordsPerCommitMax: world.recordsPerCommitMax,
     });
     this.#done = this.aggregator.run(this.#end.signal).catch((error) => {

@@ -50,6 +50,9 @@ export interface Disk {
   published(partition: number): Promise<Published | null>;
 }
 
+/** Few, so that simulated fleets have sealed segments too. */
+const SEALED_READINGS_MIN = 25;
+
 /** Real files in `directory`. */
 export function duckdbDisk(directory: string, retentionMs: number): Disk {
   let outsider = new Outsider(directory);
@@ -64,6 +67,7 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
         retentionMs,
         memoryMb: 64,
         checkInBackground: false,
+        sealedReadingsMin: SEALED_READINGS_MIN,
         createInstance: duckdb.create,
       });
       try {
