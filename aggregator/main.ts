@@ -3,6 +3,7 @@ import { alertFiles } from "../platform/alert_files.ts";
 import { openStoredPartition } from "../platform/duckdb_partition.ts";
 import { logSettings, openLogAt } from "../platform/log_address.ts";
 import { runService, serviceSettings } from "../platform/service.ts";
+import { holdPresence } from "../platform/worker_presence.ts";
 import { holdWorkerName } from "../platform/worker_name.ts";
 import { aggregatorMetricsHelp, defaultAggregatorConfig } from "./mod.ts";
 import { startAggregator } from "./service.ts";
@@ -21,6 +22,10 @@ await runService({
     const held = settings.worker === null ? await holdWorkerName(settings.data, random) : null;
     const worker = held?.name ?? settings.worker!;
     const log = await openLogAt(settings.log, settings.partitions, ports, { replay, member: worker });
+    const presence = settings.publish === null ? null : await holdPresence({
+      ...{ folder: settings.publish, name: worker, clock, trace },
+      dead: async (name) => await log.reader.dismiss?.(name),
+    });
     const config = {
       ...defaultAggregatorConfig,
       judge: judgeOf(settings),
@@ -61,6 +66,7 @@ await runService({
       stop: async () => {
         await running.stop();
         await log.close();
+        await presence?.release();
         held?.release();
       },
     };

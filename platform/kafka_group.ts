@@ -9,6 +9,8 @@
  * The order matters: the dead leave once the new member is seen to be joining. A group that is empty for a moment would
  * wait `group.initial.rebalance.delay.ms` (3 s by default) for others to come.
  *
+ * What is known in another way to be dead (`worker_presence.ts`) is dismissed by any member that lives.
+ *
  * Two living workers of one name would take each other for dead, once at each start: the one that was put out joins again
  * and both work. Owner records decide whose rows count in any case.
  */
@@ -31,6 +33,9 @@ interface GroupCluster {
     leaveGroup(member: { readonly groupId: string; readonly memberId: string }): Promise<unknown>;
   }>;
 }
+
+/** The client id of a worker that has a name. */
+export const clientIdOf = (worker: string) => `isotherm-reader-${worker}`;
 
 export interface GroupSeat {
   readonly groupId: string;
@@ -61,22 +66,30 @@ export async function dismissFormer(
   former: readonly string[],
 ): Promise<void> {
   if (former.length === 0) return;
-  const { groupId } = seat;
+  for (const deadlineMs = clock.monotonicMs() + ASK_MS_MAX;;) {
+    const isThere = (await membersOf(admin, seat)).some((memberId) => !former.includes(memberId));
+    if (isThere || clock.monotonicMs() > deadlineMs) break;
+    await clock.sleep(ASK_EVERY_MS, signal);
+    if (signal.aborted) return;
+  }
+  await leaveFor(client, seat.groupId, former);
+  trace.emit("info", "log.former_dismissed", { members: former.length });
+}
+
+/** Leaves the group in the name of these members, who are dead. Rejects when Kafka doesn't do as it is asked. */
+export async function leaveFor(
+  client: KafkaClient,
+  groupId: string,
+  memberIds: readonly string[],
+): Promise<void> {
   const cluster: GroupCluster = new Cluster({
     ...client.options,
     logger: Logger.createLogger({ level: client.options.logLevel, logCreator: client.options.logCreator }),
   });
   await cluster.connect();
   try {
-    for (const deadlineMs = clock.monotonicMs() + ASK_MS_MAX;;) {
-      const isThere = (await membersOf(admin, seat)).some((memberId) => !former.includes(memberId));
-      if (isThere || clock.monotonicMs() > deadlineMs) break;
-      await clock.sleep(ASK_EVERY_MS, signal);
-      if (signal.aborted) return;
-    }
     const coordinator = await cluster.findGroupCoordinator({ groupId });
-    for (const memberId of former) await coordinator.leaveGroup({ groupId, memberId });
-    trace.emit("info", "log.former_dismissed", { members: former.length });
+    for (const memberId of memberIds) await coordinator.leaveGroup({ groupId, memberId });
   } finally {
     await cluster.disconnect().catch(() => {});
   }

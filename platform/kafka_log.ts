@@ -7,6 +7,7 @@ import type { Log } from "../core/ports/log.ts";
 import { type Metrics, noMetrics } from "../core/ports/metrics.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
 import type { KafkaPlace } from "./kafka_client.ts";
+import { clientIdOf } from "./kafka_group.ts";
 import { KafkaReader } from "./kafka_reader.ts";
 import { kafkaWriterLog } from "./kafka_writer.ts";
 import { LinkedWriter } from "./linked_writer.ts";
@@ -67,7 +68,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   });
   const reader = new KafkaReader({
     ...common,
-    clientId: options.member === undefined ? "isotherm-reader" : `isotherm-reader-${options.member}`,
+    clientId: options.member === undefined ? "isotherm-reader" : clientIdOf(options.member),
     isSoleMember: options.member !== undefined,
     groupId: options.group ?? "isotherm",
     sessionMs: options.sessionMs ?? 5_000,

@@ -27,6 +27,7 @@ import {
 import type { Trace } from "../core/ports/trace.ts";
 import { RETRY_AFTER_MS } from "./deadline.ts";
 import { KafkaClient, kafkaFailure, nameOf, within } from "./kafka_client.ts";
+import { clientIdOf, leaveFor, membersOf } from "./kafka_group.ts";
 import { KafkaPartition, LOOK_MS_MAX } from "./kafka_partition.ts";
 import { isSessionRefused, type MemberOptions, openSession, type Session } from "./kafka_session.ts";
 import { checkPartitions } from "./kafka_topic.ts";
@@ -159,6 +160,22 @@ export class KafkaReader implements LogReader {
       return true;
     };
     return await within(this.#clock, GOODBYE_MS, "leave the group", left()).catch(() => false);
+  }
+
+  async dismiss(worker: string): Promise<void> {
+    const session = this.#session;
+    if (session === null) throw this.#failure;
+    const { groupId } = this.#options;
+    const dismissed = async () => {
+      const members = await membersOf(session.admin, { groupId, clientId: clientIdOf(worker) });
+      if (members.length > 0) await leaveFor(session.client, groupId, members);
+      this.#trace.emit("info", "log.dismissed", { worker, members: members.length });
+    };
+    try {
+      await within(this.#clock, LOOK_MS_MAX, `dismiss ${worker}`, dismissed());
+    } catch (error) {
+      throw kafkaFailure(error, "reach the group of", this.#options);
+    }
   }
 
   async close(): Promise<void> {

@@ -90,6 +90,8 @@ export class RedisReader implements LogReader {
   #isClosed = false;
   readonly #end = new AbortController();
   #wakeMember: (() => void) | null = null;
+  /** Members have come or gone since we asked for them. */
+  #hasNews = false;
   /** Partitions that are to be ours; null when the caller has been told. */
   #wanted: readonly number[] | null = null;
   #wantsAnew = false;
@@ -152,10 +154,18 @@ export class RedisReader implements LogReader {
     );
   }
 
+  async dismiss(worker: string): Promise<void> {
+    if (this.#session === null) throw this.#failure;
+    await this.#say(this.#session, 0, worker);
+    this.#trace.emit("info", "log.dismissed", { worker });
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     const session = this.#session;
-    const goodbye = session === null ? Promise.resolve() : this.#say(session, 0).then(() => {});
+    const goodbye: Promise<unknown> = session === null
+      ? Promise.resolve()
+      : this.#say(session, 0, this.#options.member);
     this.#endReading();
     await before(this.#clock, GOODBYE_MS, "can't say goodbye: no answer", goodbye).catch(() => {});
     if (session !== null) cut(session);
@@ -293,7 +303,10 @@ export class RedisReader implements LogReader {
 
   /** A partition's number, or that members have come or gone. */
   #onMessage(message: string): void {
-    if (message === "members") return this.#wakeMember?.();
+    if (message === "members") {
+      this.#hasNews = true;
+      return this.#wakeMember?.();
+    }
     const slot = this.#slots.get(Number(message));
     if (slot === undefined) return;
     slot.version++;
@@ -304,11 +317,13 @@ export class RedisReader implements LogReader {
   async #keepMembership(session: Session): Promise<never> {
     const { signal } = this.#end;
     for (;;) {
-      const { isKnown, members } = await this.#say(session, this.#options.sessionMs);
+      this.#hasNews = false;
+      const { isKnown, members } = await this.#say(session, this.#options.sessionMs, this.#options.member);
       this.#wantsAnew ||= !isKnown;
       this.#wanted = shareOf(this.#options.member, members, this.partitions);
       if (!this.#isSharing) void this.#keepShare();
       await new Promise<void>((resolve) => {
+        if (this.#hasNews) return resolve();
         const cancel = this.#clock.after(this.#options.sessionMs / 3, resolve);
         this.#wakeMember = () => {
           cancel();
@@ -320,8 +335,13 @@ export class RedisReader implements LogReader {
     }
   }
 
-  async #say(session: Session, ms: number): Promise<{ isKnown: boolean; members: readonly string[] }> {
-    const { name, group, member } = this.#options;
+  /** Says that a member is there for so long, or with 0 that it is gone. */
+  async #say(
+    session: Session,
+    ms: number,
+    member: string,
+  ): Promise<{ isKnown: boolean; members: readonly string[] }> {
+    const { name, group } = this.#options;
     const answer = session.connection.text(
       ["EVALSHA", session.shas.member, "1", `${name}:group:${group}`, member, String(ms), `${name}:appended`],
     );

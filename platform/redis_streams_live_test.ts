@@ -420,6 +420,24 @@ Deno.test("while workers come, go and vanish, every record is read once and in o
   for (const log of [writer, workers[3]!]) await log.close();
 });
 
+Deno.test("the share of a worker that is known to be dead goes to others without waiting for its session", async () => {
+  const name = newName();
+  const living = await open(name, { partitions: 2, member: "a", sessionMs: 60_000 });
+  const events: string[] = [];
+  follow(living, new Map(), events, "a");
+  await waitFor("all for the first", () => events.includes("a gets 0,1"));
+  const dead = await open(name, { partitions: 2, member: "b", sessionMs: 60_000 });
+  follow(dead, new Map(), events, "b");
+  await waitFor("a share for each", () => events.includes("a loses 1") && events.includes("b gets 1"));
+  dead.kill();
+  await living.reader.dismiss!("nobody");
+  await machineClock.sleep(500);
+  assert.ok(!events.includes("a gets 1"), `${events}`);
+  await living.reader.dismiss!("b");
+  await waitFor("all for the living one", () => events.includes("a gets 1"));
+  await living.close();
+});
+
 Deno.test("a worker that was silent for too long was taken for gone, and starts over with its share", async () => {
   const name = newName();
   const log = await open(name, { sessionMs: 600 });

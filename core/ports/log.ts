@@ -159,6 +159,11 @@ export interface LogReader {
    * nobody else, or nobody could be told; bounded, never rejects. A log without a group of workers has no such thing.
    */
   leave?(): Promise<boolean>;
+  /**
+   * Tells the group that the worker of this name is dead, so that its partitions go to others now and not when its
+   * silence has lasted long enough; one that lives all the same joins again. Rejects with {@link LogUnavailable}.
+   */
+  dismiss?(worker: string): Promise<void>;
   /** Leaves and releases everything; bounded, never hangs. */
   close(): Promise<void>;
 }
