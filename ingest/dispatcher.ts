@@ -97,7 +97,7 @@ export class Dispatcher {
       this.#senders.note(sender, sinceMs);
       this.#waitingReadings += readings;
       this.#queue.push(sender, bytes + REQUEST_BYTES, { records, readings, bytes, sinceMs, resolve, reject });
-      this.#pump();
+      this.#pump(sinceMs);
     });
   }
 
@@ -108,11 +108,11 @@ export class Dispatcher {
     return new Promise((resolve) => this.#idle = resolve);
   }
 
-  #pump(): void {
+  #pump(nowMs: number): void {
     while (this.#hasRoom()) {
       const next = this.#take();
       if (next === undefined) break;
-      this.#append(next);
+      this.#append(next, nowMs);
     }
     this.#ports.metrics.gauge("isotherm_ingest_waiting_requests", this.#queue.length);
     if (this.#windowRecords === 0 && this.#queue.length === 0) this.#idle?.();
@@ -130,31 +130,36 @@ export class Dispatcher {
       this.#windowRecords < this.#limits.windowRecordsMax;
   }
 
-  #append(next: Waiting): void {
+  #append(next: Waiting, startMs: number): void {
     const { log, clock, metrics } = this.#ports;
-    const startMs = clock.monotonicMs();
     metrics.observe("isotherm_ingest_wait_seconds", (startMs - next.sinceMs) / 1_000);
     this.#windowBytes += next.bytes;
     this.#windowRecords += next.records.length;
     this.#windowRequests++;
+    const left = () => {
+      this.#windowBytes -= next.bytes;
+      this.#windowRecords -= next.records.length;
+      this.#windowRequests--;
+    };
     log.append(next.records).then(
       (appended) => {
         const nowMs = clock.monotonicMs();
         metrics.observe("isotherm_ingest_append_seconds", (nowMs - startMs) / 1_000);
         this.#credit.observe(next.readings, this.#queue.length > 0, nowMs);
         next.resolve({ kind: "appended", appended });
+        left();
+        this.#pump(nowMs);
       },
       (error: unknown) => {
-        if (!(error instanceof LogUnavailable)) return next.reject(error);
-        next.resolve(this.#logDown(error.retryAfterMs));
-        if (!log.available()) this.#refuseWaiting(error.retryAfterMs);
+        if (!(error instanceof LogUnavailable)) next.reject(error);
+        else {
+          next.resolve(this.#logDown(error.retryAfterMs));
+          if (!log.available()) this.#refuseWaiting(error.retryAfterMs);
+        }
+        left();
+        this.#pump(clock.monotonicMs());
       },
-    ).finally(() => {
-      this.#windowBytes -= next.bytes;
-      this.#windowRecords -= next.records.length;
-      this.#windowRequests--;
-      this.#pump();
-    });
+    );
   }
 
   #refuseWaiting(retryAfterMs: number): void {

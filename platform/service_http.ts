@@ -99,7 +99,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const { socket } = message;
     let line = lines.get(socket);
     if (line === undefined) {
-      line = { waiting: [], isBusy: false, idleSinceMs: 0 };
+      line = { waiting: [], isBusy: false, looks: 0 };
       lines.set(socket, line);
       socket.once("close", () => lines.delete(socket));
     }
@@ -131,18 +131,18 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       if (waiting.length === 0 && socket.isPaused()) socket.resume();
     }
     line.isBusy = false;
-    line.idleSinceMs = clock.monotonicMs();
+    line.looks = 0;
     if (active === 0) idle?.();
   };
 
   /** Ends connections on which nothing has come for `idleMs`, and looks again. */
   const endIdle = () => {
-    const nowMs = clock.monotonicMs();
-    for (const [socket, { isBusy, idleSinceMs }] of lines) {
-      if (!isBusy && nowMs - idleSinceMs >= limits.idleMs) socket.destroy();
+    for (const [socket, line] of lines) {
+      if (!line.isBusy && ++line.looks > idleLooks) socket.destroy();
     }
     stopLooking = clock.after(limits.checkMs, endIdle);
   };
+  const idleLooks = Math.ceil(limits.idleMs / limits.checkMs);
   let stopLooking = () => {};
 
   const answer = async (message: IncomingMessage, response: ServerResponse) => {
@@ -252,8 +252,8 @@ interface Line {
   /** Pipelined behind the one that is being answered. */
   readonly waiting: Exchange[];
   isBusy: boolean;
-  /** When its last answer was given, if it isn't busy. */
-  idleSinceMs: number;
+  /** How often it was seen idle since its last answer. */
+  looks: number;
 }
 
 const ignore = () => {};
