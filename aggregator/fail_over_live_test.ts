@@ -41,27 +41,42 @@ Deno.test("a worker that was killed and starts again goes on at once: the group 
   });
 });
 
-Deno.test("a worker that stands by takes over what a killed one had, after 5 s of its silence", async () => {
-  await KafkaWorkers.run({ partitions: 1, devices: 10 }, async (world) => {
-    const took: number[] = [];
-    let working = world.worker("a");
-    await world.send(20);
-    await world.drained();
-    let standing = world.worker("b");
-    for (let round = 0; round < rounds; round++) {
-      await machineClock.sleep(4_000);
-      const isSwapped = ((await standing.positions())?.size ?? 0) > 0;
-      if (isSwapped) [working, standing] = [standing, working];
-      const killedMs = machineClock.monotonicMs();
-      await working.end("SIGKILL");
-      await world.send(5);
-      took.push(await committedPast(standing, world.ends.get(0)! - 1) - killedMs);
-      const name = working.name;
-      working = standing;
-      standing = world.worker(name);
-    }
+/** Kills the worker that has the partition, again and again; what the other one needs from the kill to its first new row. */
+async function takeOvers(
+  world: KafkaWorkers,
+  publishOf: (name: string) => string,
+): Promise<readonly number[]> {
+  const took: number[] = [];
+  const start = (name: string) => world.worker(name, publishOf(name));
+  let working = start("a");
+  await world.send(20);
+  await world.drained(publishOf("a"));
+  let standing = start("b");
+  for (let round = 0; round < rounds; round++) {
+    await machineClock.sleep(4_000);
+    const isSwapped = ((await standing.positions())?.size ?? 0) > 0;
+    if (isSwapped) [working, standing] = [standing, working];
+    const killedMs = machineClock.monotonicMs();
+    await working.end("SIGKILL");
+    await world.send(5);
+    took.push(await committedPast(standing, world.ends.get(0)! - 1) - killedMs);
+    [working, standing] = [standing, start(working.name)];
+  }
+  return took;
+}
+
+Deno.test("a worker that stands by sees that another has died, and doesn't wait for the group's session", async () => {
+  await KafkaWorkers.run({ partitions: 1, devices: 10, broker: stock }, async (world) => {
+    const took = await takeOvers(world, () => world.publish);
     console.log(`  kill -9 to the first new row of the worker that stood by: ${text(took)}`);
-    // It was 10 s.
-    assert.ok(Math.min(...took) < 9_000);
+    assert.ok(Math.min(...took) < 5_500, "before the session's end, which is 6 s");
+  });
+});
+
+Deno.test("a worker that shares no folder takes over when the group's session has ended", async () => {
+  await KafkaWorkers.run({ partitions: 1, devices: 10, broker: stock }, async (world) => {
+    const took = await takeOvers(world, (name) => `${world.publish}-${name}`);
+    console.log(`  the same without a shared folder, by the broker's session of 6 s: ${text(took)}`);
+    assert.ok(Math.min(...took) < 12_000);
   });
 });
