@@ -5,7 +5,13 @@
  * done its work and before anybody hears of it. From then on nothing answers, and what still runs of the dead process
  * waits for ever. The files are copied before DuckDB closes them (closing tidies up, dying doesn't) and put back.
  */
-import { type Aggregator, createAggregator, defaultAggregatorConfig } from "../aggregator/mod.ts";
+import {
+  type Aggregator,
+  type AlertDesk,
+  createAggregator,
+  createAlertDesk,
+  defaultAggregatorConfig,
+} from "../aggregator/mod.ts";
 import { createLiveFeed } from "../aggregator/live_feed.ts";
 import { assert } from "../core/assert.ts";
 import type { JudgeConfig } from "../core/config.ts";
@@ -16,6 +22,7 @@ import { type Changes, type Store, StoreUnavailable } from "../core/ports/store.
 import type { Trace } from "../core/ports/trace.ts";
 import type { Disk } from "./disk.ts";
 import type { SimLog, SimLogEnds } from "./log.ts";
+import type { RulesWorld } from "./rules.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Gate } from "./turn.ts";
 
@@ -29,6 +36,8 @@ export interface AggregatorWorld {
   readonly publishEveryMs: number;
   readonly readWaitMs: number;
   readonly recordsPerCommitMax: number;
+  /** Rules of alerts; null: there is no file of them. */
+  readonly rules: RulesWorld | null;
   /** A process has ended by itself, with this sentence: a supervisor or a person has to act. */
   readonly onExit: (worker: number, sentence: string) => void;
   /** Told of each transaction that was kept. */
@@ -123,6 +132,8 @@ class Life {
   readonly #life: number;
   readonly #ends: SimLogEnds;
   readonly #end = new AbortController();
+  /** The desk goes on until the workers have ended, as in the service. */
+  readonly #endDesk = new AbortController();
   readonly #handles: Handle[] = [];
   readonly #done: Promise<void>;
   #failure: unknown = null;
@@ -136,7 +147,16 @@ class Life {
     this.#life = owner.life;
     this.#ends = world.log.open();
     const { reader, writer } = this.#ends;
-    const { clock } = world;
+    const clock: Clock = {
+      nowMs: () => world.clock.nowMs(),
+      monotonicMs: () => world.clock.monotonicMs(),
+      sleep: async (ms, signal) => {
+        await world.clock.sleep(ms, signal);
+        if (this.#isDead) await never();
+      },
+      after: (ms, task) => world.clock.after(ms, () => this.#isDead ? undefined : task()),
+    };
+    const alerts = this.#openDesk(clock);
     this.aggregator = createAggregator({
       reader: {
         partitions: reader.partitions,
@@ -159,15 +179,8 @@ class Life {
         pendingBytes: () => writer.pendingBytes(),
         close: () => writer.close(),
       },
-      clock: {
-        nowMs: () => clock.nowMs(),
-        monotonicMs: () => clock.monotonicMs(),
-        sleep: async (ms, signal) => {
-          await clock.sleep(ms, signal);
-          if (this.#isDead) await never();
-        },
-        after: (ms, task) => clock.after(ms, () => this.#isDead ? undefined : task()),
-      },
+      clock,
+      ...alerts === null ? {} : { alerts },
       trace: world.trace,
       metrics: noMetrics,
       live: createLiveFeed(world.trace),
@@ -184,6 +197,7 @@ class Life {
     this.#done = this.aggregator.run(this.#end.signal).catch((error) => {
       this.#failure = error;
     }).then(() => {
+      this.#endDesk.abort();
       if (this.#isDead || this.#end.signal.aborted) return;
       this.#ends.kill();
       world.onExit(
@@ -191,6 +205,19 @@ class Life {
         this.#failure instanceof Error ? this.#failure.message : String(this.#failure),
       );
     });
+  }
+
+  /** As the service has one, if there are rules. */
+  #openDesk(clock: Clock): AlertDesk | null {
+    const { rules, trace, judge } = this.#world;
+    if (rules === null) return null;
+    const files = rules.files((call) => this.#call(call));
+    const desk = createAlertDesk({ files, clock, metrics: noMetrics, trace }, {
+      windowSizes: judge.windows.map(({ label }) => label),
+      replay: false,
+    });
+    void desk.run(this.#endDesk.signal);
+    return desk;
   }
 
   planCrash(crash: PlannedCrash): void {
@@ -221,6 +248,7 @@ class Life {
 
   #die(): void {
     this.#isDead = true;
+    this.#endDesk.abort();
     this.#ends.kill();
     this.#death.resolve();
   }

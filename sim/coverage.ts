@@ -21,6 +21,7 @@ export const outcomeColumns = [
   "closed by watermark",
   "closed by silence",
   "revised",
+  "alerts",
 ] as const;
 
 export type OutcomeColumn = (typeof outcomeColumns)[number];

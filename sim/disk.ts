@@ -168,6 +168,7 @@ function snapshot(disk: MemoryDisk, open: readonly WindowRow[]): Published {
     open: [...open],
     devices: [...disk.devices.values()],
     boots: [...disk.boots.values()],
+    alerts: [...disk.alerts],
   };
 }
 

@@ -101,7 +101,7 @@ class Oracle {
     if (this.#stoppedAt !== null) return;
     const version = record.headers["isotherm"] ?? "1";
     const kind = record.headers["isotherm-kind"] ?? (record.value === null ? "tick" : "batch");
-    const known = ["batch", "tick", "owner", "device", "release"].includes(kind);
+    const known = ["batch", "tick", "owner", "device", "release", "rules"].includes(kind);
     if (!known || version.split(".")[0] !== "1") {
       this.#stoppedAt = record.offset;
       return;
@@ -110,6 +110,8 @@ class Oracle {
     this.#closeSilent();
     if (kind === "batch") this.#takeBatch(record);
     if (kind === "owner") this.#takeOwner(record);
+    // Rules of alerts make no row of readings or windows, but close what is due; what is none is quarantined.
+    if (kind === "rules" && !decode.isRules(record.value)) this.#quarantineRecord(record);
     if (kind === "device") this.#takeDeviceRecord(record);
     if (kind === "release") this.#takeRelease(record);
   }

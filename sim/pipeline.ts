@@ -7,6 +7,7 @@
  */
 import type { LogRecord } from "../core/ports/log.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
+import type { AlertRow } from "../core/rows.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "./board/mod.ts";
 import { virtualClock } from "./clock.ts";
 import { type Disk, duckdbDisk, memoryDisk } from "./disk.ts";
@@ -19,6 +20,7 @@ import { noLogFaults, SimLog, type SimLogFaultName } from "./log.ts";
 import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
 import { type DecisionLog, Decisions } from "./decisions.ts";
 import { type Incident, type IncidentKind, judgeOf, type Scenario } from "./scenario.ts";
+import { alertsOf, RulesWorld } from "./rules.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { RequestStory, Story } from "./story/story.ts";
 import { Gate } from "./turn.ts";
@@ -78,6 +80,7 @@ class Pipeline {
   readonly ingests: Ingests;
   readonly workers: Workers;
   readonly invariants: Invariants;
+  readonly #rules: RulesWorld | null;
   readonly #scenario: Scenario;
   readonly #decisions: Decisions;
   readonly #options: RunOptions;
@@ -121,10 +124,13 @@ class Pipeline {
       onRequest: (story) => options.tells === true ? void this.#requests.push(story) : undefined,
     });
     const judge = judgeOf(scenario);
+    const rules = this.#rules = scenario.rules === undefined
+      ? null
+      : new RulesWorld(scenario.rules, scenario.startMs, clock);
     const { publishEveryMs, readWaitMs, recordsPerCommitMax } = scenario;
     this.workers = new Workers({
       ...{ scheduler, clock, gate: this.gate, log, trace, judge, onViolation },
-      ...{ publishEveryMs, readWaitMs, recordsPerCommitMax },
+      ...{ publishEveryMs, readWaitMs, recordsPerCommitMax, rules },
       onCommit: this.invariants.committed,
       onHappened: (kind) => this.#happened(kind),
       count: (what) => this.#count(what),
@@ -265,6 +271,11 @@ class Pipeline {
         this.#withLogFault("zombie", 2);
         this.scheduler.after(1, () => void this.log.rebalance());
         return this.#happened(kind);
+      case "webhook_down":
+        if (this.#rules === null) return;
+        this.#rules.away();
+        this.#later(forMs, () => this.#rules?.back());
+        break;
       case "foreign_records":
         this.#appendForeign(number, count);
         break;
@@ -359,7 +370,8 @@ class Pipeline {
         }
         continue;
       }
-      this.#violation ??= differsFromOracle(newest, expected, this.log.range(partition).next);
+      this.#violation ??= differsFromOracle(newest, expected, this.log.range(partition).next) ??
+        this.#alertProblem(partition, newest.alerts);
     }
     const config = judgeOf(this.#scenario);
     this.#violation ??= differsFromWorld(judged, this.fleet.samples, config);
@@ -368,6 +380,14 @@ class Pipeline {
     }
     for (const [what, count] of outcomesOf(judged, this.fleet.samples)) this.#count(what, count);
     return await this.#outcome(judged);
+  }
+
+  #alertProblem(partition: number, stored: readonly AlertRow[]): string | null {
+    if (this.#rules === null) return null;
+    const { partitions } = this.log;
+    const expected = alertsOf(this.log.records(partition), judgeOf(this.#scenario), partition, partitions);
+    this.#count("alerts", expected.length);
+    return this.#rules.problem(partition, stored, expected);
   }
 
   async #stopWorkers(): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Manifest } from "../core/manifest.ts";
 import { parseManifest } from "../core/manifest.ts";
 import type {
+  AlertRow,
   BootRow,
   DeviceRow,
   PositionRow,
@@ -14,6 +15,7 @@ import { readRows } from "../platform/duckdb_columns.ts";
 import { LiveFile, readParquet } from "../platform/duckdb_live.ts";
 import { dataPaths, type PartitionRecord, readRecords } from "../platform/duckdb_published.ts";
 import {
+  alertTable,
   bootTable,
   deviceTable,
   kindsOf,
@@ -36,6 +38,7 @@ export interface Published extends StoredFacts {
   readonly readings: readonly ReadingRow[];
   readonly quarantined: readonly QuarantineRow[];
   readonly released: readonly ReleaseRow[];
+  readonly alerts: readonly AlertRow[];
   readonly rowDigest: string;
 }
 
@@ -69,6 +72,7 @@ export async function readPublished(directory: string, partition: number): Promi
       open: await rowsOf({ ...openWindowTable, newestBy: null }),
       devices: await rowsOf(deviceTable),
       boots: await rowsOf(bootTable),
+      alerts: (await rowsOf(alertTable)).sort((a, b) => a.offset - b.offset || a.index - b.index),
     };
   } finally {
     live.close();

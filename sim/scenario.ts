@@ -10,6 +10,7 @@ import { defaultConfig, type JudgeConfig, type WindowSpec } from "../core/config
 import { below, chance, type Random } from "../core/ports/random.ts";
 import type { ModelBoardSpec } from "./model_board.ts";
 import { seededRandom } from "./random.ts";
+import { drawRules, type RulesFile } from "./rules.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -51,6 +52,8 @@ export const incidentKinds = {
   rebalance: ["count"],
   zombie: [],
   foreign_records: ["count"],
+  // The receiver of alerts.
+  webhook_down: ["forMs"],
   // The aggregator.
   aggregator_crash_before_call: ["worker", "count", "forMs"],
   aggregator_crash_after_call: ["worker", "count", "forMs"],
@@ -69,7 +72,13 @@ export type IncidentKind = keyof typeof incidentKinds;
 
 /** Kinds that happen on real files only, drawn apart: a seed's other incidents are the same with and without files. */
 const filesOnly: readonly IncidentKind[] = ["duckdb_error", "duckdb_given_up", "file_error"];
-const drawnKinds = (Object.keys(incidentKinds) as IncidentKind[]).filter((kind) => !filesOnly.includes(kind));
+/** Drawn apart as well, where there are rules of alerts. */
+const rulesOnly: readonly IncidentKind[] = ["webhook_down"];
+const drawnKinds = (Object.keys(incidentKinds) as IncidentKind[]).filter((kind) =>
+  !filesOnly.includes(kind) && !rulesOnly.includes(kind)
+);
+/** One seed in so many has rules of alerts. */
+const RULES_EVERY = 3;
 
 /** The fault that an incident is; `count` and `forMs` mean what its kind says. */
 export interface Incident {
@@ -104,6 +113,8 @@ export interface Scenario {
    * flash ring and its own rules of sending: of a board's specification its device, interval, latency and clock count.
    */
   readonly firmware?: BoardKind;
+  /** The file of rules of alerts, version by version; there is none by default. */
+  readonly rules?: readonly RulesFile[];
   readonly boards: readonly ModelBoardSpec[];
   readonly incidents: readonly Incident[];
 }
@@ -165,8 +176,33 @@ export function drawScenario(
   };
   const allowed = faults ?? drawnKinds.filter(() => chance(random, 1, 2));
   const incidents = drawIncidents(seededRandom(seed, "incidents"), scenario, allowed);
+  const rules = drawRulesOf(seededRandom(seed, "rules"), scenario, faults);
+  incidents.push(...rules.incidents);
   if (onFiles && faults === undefined) incidents.push(...drawDamage(seededRandom(seed, "damage"), scenario));
-  return { ...scenario, incidents: incidents.sort((a, b) => a.atMs - b.atMs) };
+  const isRuled = rules.files.length > 0;
+  return {
+    ...scenario,
+    ...isRuled ? { rules: rules.files } : {},
+    incidents: incidents.sort((a, b) => a.atMs - b.atMs),
+  };
+}
+
+/** Rules of alerts in some seeds, and a receiver that is away at times in half of them. */
+function drawRulesOf(
+  random: Random,
+  { windows, faultsMs }: Omit<Scenario, "incidents">,
+  faults: readonly IncidentKind[] | undefined,
+): { readonly files: readonly RulesFile[]; readonly incidents: readonly Incident[] } {
+  const isWanted = faults?.includes("webhook_down") ?? chance(random, 1, RULES_EVERY);
+  if (!isWanted) return { files: [], incidents: [] };
+  const files = drawRules(random, windows, faultsMs);
+  const isAway = faults === undefined && chance(random, 1, 2);
+  const incidents = Array.from({ length: isAway ? 3 : 0 }, (): Incident => ({
+    kind: "webhook_down",
+    atMs: below(random, faultsMs),
+    forMs: MINUTE + below(random, 10 * MINUTE),
+  }));
+  return { files, incidents };
 }
 
 /** What damages files: half of the faults' time has passed, so there is something to be damaged. */
@@ -241,12 +277,13 @@ function drawIncidents(
 
 /** Every drawn parameter, for a person: printed before the run. */
 export function describeScenario(scenario: Scenario): string[] {
-  const { boards, incidents, windows, ...rest } = scenario;
+  const { boards, incidents, windows, rules = [], ...rest } = scenario;
   const counts = new Map<string, number>();
   for (const { kind } of incidents) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   return [
     Object.entries(rest).map(([name, value]) => `${name}=${value}`).join(" "),
     `windows ${windows.map((spec) => spec.label).join(", ")}`,
+    ...rules.map(({ atMs, text }) => `rules of alerts after ${atMs} ms: ${text}`),
     ...boards.map(({ clock, ...board }) =>
       `${Object.entries(board).map(([name, value]) => `${name}=${value}`).join(" ")} clock=${clock.kind}` +
       `${clock.driftPpm >= 0 ? "+" : ""}${clock.driftPpm}ppm`

@@ -205,6 +205,12 @@ export function isOwner(bytes: Uint8Array | null): boolean {
   return typeof worker === "string" && worker.length <= 256;
 }
 
+/** Whether a value is a list of rules, as far as a sound worker writes it. */
+export function isRules(bytes: Uint8Array | null): boolean {
+  const json = parse(bytes);
+  return isObj(json) && Array.isArray(get(json, "rules"));
+}
+
 export interface SaidRelease {
   readonly device: string;
   readonly offset: number;
