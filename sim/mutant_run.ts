@@ -15,6 +15,7 @@ async function see(family: string, seed: number): Promise<string | null> {
   const scenario = drawScenario(seed, {
     ...{ devices: 3, hours: 0.5, boards },
     ...(family === "group" ? { faults: group } : {}),
+    onFiles: family === "files",
   });
   const directory = family === "files" ? await Deno.makeTempDir({ prefix: "isotherm-mutant-" }) : null;
   try {

@@ -28,6 +28,8 @@ const fold = (name: string, file: string, from: string, to: string, mistake: str
   mutant("fold", name, `core/${file}.ts`, from, to, mistake);
 const world = (name: string, file: string, from: string, to: string, mistake: string) =>
   mutant("world", name, `${file}.ts`, from, to, mistake);
+const files = (name: string, file: string, from: string, to: string, mistake: string) =>
+  mutant("files", name, `platform/${file}.ts`, from, to, mistake);
 const board = (name: string, file: string, from: string, to: string, mistake: string) =>
   mutant("board", name, `firmware/${file}.py`, from, to, mistake);
 
@@ -409,6 +411,42 @@ export const mutants: readonly Mutant[] = [
     "this.#isPublished = stored.position === null;",
     "this.#isPublished = false;",
     "a worker released before its first transaction publishes nothing that there is",
+  ),
+  world(
+    "alerts_forget_what_fires",
+    "core/alert_fold",
+    "const states = new Map(stored.states.map(({ device, state }) => [device, state]));",
+    "const states = new Map<string, string>();",
+    "after a restart every alert fires again",
+  ),
+  world(
+    "alert_lost_with_its_worker",
+    "aggregator/alert_desk",
+    "held.set(partition, { rows: remembered(newest), kept: null })",
+    "held.set(partition, { rows: [], kept: null })",
+    "an alert that was decided right before a crash is told to nobody",
+  ),
+  // On the disk.
+  files(
+    "instance_given_up_for_good",
+    "duckdb_live",
+    "for (const side of this.#sides) await side.release();",
+    "",
+    "after an fsync that failed nothing is published until a restart",
+  ),
+  files(
+    "commit_in_doubt_repeated",
+    "duckdb_store",
+    "if (this.#doubtful !== null && await this.#hasHappened(this.#doubtful)) return;",
+    "",
+    "a transaction whose answer was lost is made twice",
+  ),
+  files(
+    "retired_before_published",
+    "duckdb_publisher",
+    "attempt.record = record;",
+    "",
+    "a publication whose catalogue failed is given up although its record stands",
   ),
   // On the board.
   board(
