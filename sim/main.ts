@@ -20,6 +20,10 @@ const REGRESSIONS = new URL("./regressions/", import.meta.url);
 /** Every fifth seed runs twice: determinism is tested all the time. */
 const TWICE_EVERY = 5;
 
+/** What a run on real files costs is what it commits: those among others in memory are small, so that they can be many. */
+const FILES_DEVICES_MAX = 3;
+const FILES_HOURS_MAX = 0.5;
+
 const print = (text: string) => console.log(text);
 
 export async function main(args: readonly string[]): Promise<number> {
@@ -37,27 +41,34 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 /** What is run, and what it needs besides. */
-interface Planned {
+export interface Planned {
   readonly scenario: Scenario;
   readonly onFiles: boolean;
+  /** The command that runs just this. */
+  readonly repeat: string;
   readonly extras: Pick<RunOptions, "decisions" | "micropython">;
 }
 
-async function planOf(
+export async function planOf(
   options: SimOptions,
   seed: number,
   runtime: MicroPythonRuntime | null,
 ): Promise<Planned> {
-  const { scenario: file, devices, hours, boards, faults, store, filesEvery } = options;
-  const onFiles = store === "duckdb" || (filesEvery > 0 && seed % filesEvery === 0);
+  const { scenario: file, boards, faults, filesEvery } = options;
+  const isTurn = options.store === "memory" && filesEvery > 0 && seed % filesEvery === 0;
+  const onFiles = isTurn || options.store === "duckdb";
+  const devices = isTurn ? Math.min(options.devices, FILES_DEVICES_MAX) : options.devices;
+  const hours = isTurn ? Math.min(options.hours, FILES_HOURS_MAX) : options.hours;
+  const store = onFiles ? "duckdb" : "memory";
+  const repeat = repeatCommand(seed, { ...options, devices, hours, store });
   const micropython = runtime === null ? {} : { micropython: runtime };
   if (file !== null) {
     const text = await Deno.readTextFile(file);
     if (!text.includes('"isotherm_regression"')) {
-      return { scenario: JSON.parse(text) as Scenario, onFiles, extras: micropython };
+      return { scenario: JSON.parse(text) as Scenario, onFiles, repeat, extras: micropython };
     }
     const { scenario, decisions, ...kept } = parseRegression(text);
-    return { scenario, onFiles: onFiles || kept.onFiles, extras: { decisions, ...micropython } };
+    return { scenario, onFiles: onFiles || kept.onFiles, repeat, extras: { decisions, ...micropython } };
   }
   const scenario = drawScenario(seed, {
     devices,
@@ -66,7 +77,7 @@ async function planOf(
     onFiles,
     ...(faults === null ? {} : { faults }),
   });
-  return { scenario, onFiles, extras: micropython };
+  return { scenario, onFiles, repeat, extras: micropython };
 }
 
 /** Runs it in a folder of its own, or in memory. */
@@ -108,7 +119,7 @@ async function runSeeds(options: SimOptions): Promise<number> {
         ? `two runs differ: ${outcome.digest}, ${outcome.events} events, and ${again.digest}, ${again.events} events`
         : null);
     if (violation !== null) failed++;
-    report(seed, outcome, violation, options, isAlone);
+    report(seed, outcome, violation, options, isAlone ? "alone" : "of many", planned.repeat);
     if (options.html !== null && outcome.story !== null) {
       await Deno.writeTextFile(options.html, storyPage(outcome.story));
       if (!options.json) print(`what happened: ${options.html}`);
@@ -143,14 +154,15 @@ function report(
   outcome: Outcome,
   violation: string | null,
   options: SimOptions,
-  isAlone: boolean,
+  kind: "alone" | "of many",
+  repeat: string,
 ): void {
   const { digest, events, records, virtualMs, incidents, outcomes } = outcome;
   if (options.json) {
     print(JSON.stringify({ seed, digest, violation, events, records, virtualMs, incidents, outcomes }));
     return;
   }
-  if (isAlone) {
+  if (kind === "alone") {
     print(`incidents ${counts(incidents)}`);
     print(`outcomes ${counts(outcomes)}`);
     print("both balances hold in the oracle, and the rows equal the oracle's");
@@ -161,7 +173,7 @@ function report(
   );
   if (violation === null) return;
   print(violation);
-  print(`repeat with: ${repeatCommand(seed, options)}`);
+  print(`repeat with: ${repeat}`);
 }
 
 const counts = (of: Readonly<Record<string, number>>) =>

@@ -31,7 +31,7 @@ export const simHelp = `deno task sim: the whole pipeline in virtual time, with 
   --boards KIND      model (default), or micropython: the firmware itself
   --faults LIST      all (default: each with even chance), none, or names with commas
   --store KIND       memory (default) or duckdb: real files
-  --files-every N    every so-manieth seed on real files, whatever --store says
+  --files-every N    every so-manieth seed on real files, with at most 3 boards for half an hour
   --scenario FILE    a kept run or scenario instead of a seed
   --fail-unreached   fail if a pair of the coverage table was reached by no seed, or one that can't be was
   --html FILE        a page that shows what happened in a run of one seed
