@@ -52,6 +52,9 @@ export const jsonAnswer = (
   headers: Readonly<Record<string, string>> = {},
 ): Response => responseOf({ status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) });
 
+/** A `Retry-After` in seconds, at least one. Rounded to the nearest: upwards, 1.0 to 2.0 s would all be 2, a fleet in step. */
+export const retryAfterText = (ms: number): string => String(Math.max(1, Math.round(ms / 1_000)));
+
 /** The problem document of a refusal, as text. */
 export function problemText(refusal: Refusal, requestId: string): Answer {
   const { name, detail, problems, retryAfterMs } = refusal;
@@ -65,7 +68,7 @@ export function problemText(refusal: Refusal, requestId: string): Answer {
     ...refusal.headers,
   };
   if (retryAfterMs !== undefined) {
-    headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfterMs / 1_000)));
+    headers["retry-after"] = retryAfterText(retryAfterMs);
   }
   return { status: document.status, headers, body: JSON.stringify(document) };
 }

@@ -4,7 +4,7 @@
  * stored; everything else that is refused stores nothing. 204 only when the log has them.
  */
 import { problemKinds } from "../core/problem.ts";
-import { jsonAnswer, type Refusal, refused } from "./answers.ts";
+import { jsonAnswer, type Refusal, refused, retryAfterText } from "./answers.ts";
 import { type Grant, secretOf } from "./authority.ts";
 import { type Incoming, incomingOf } from "./incoming.ts";
 import { mapPoints, precisionNames } from "./influx.ts";
@@ -119,7 +119,7 @@ export function influxProblem(refusal: Refusal, version: InfluxVersion, requestI
   const { status } = problemKinds[refusal.name];
   const headers: Record<string, string> = { ...VERSION, ...refusal.headers, "x-request-id": requestId };
   if (refusal.retryAfterMs !== undefined) {
-    headers["retry-after"] = String(Math.max(1, Math.ceil(refusal.retryAfterMs / 1_000)));
+    headers["retry-after"] = retryAfterText(refusal.retryAfterMs);
   }
   if (version === 1) return jsonAnswer(status, { error: refusal.detail }, headers);
   return jsonAnswer(status, { code: codes[status] ?? "internal error", message: refusal.detail }, headers);

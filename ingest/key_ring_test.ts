@@ -54,3 +54,25 @@ Deno.test("ten thousand keys are told apart", () => {
   );
   for (const i of [0, 1, 5_000, 9_999]) assert.equal(ring.check(secrets[i]!)?.key, `k${i}`);
 });
+
+Deno.test("secrets are compared by their hashes, in constant time, with every key that could be meant", () => {
+  const clock = virtualClock(new Scheduler({ startMs: T }));
+  const secret = "the-secret-of-the-test";
+  const compared: (readonly [number, number])[] = [];
+  const spied = {
+    hashOf: (key: string) => keyHashing.hashOf(key),
+    isSame: (a: Uint8Array, b: Uint8Array) => {
+      compared.push([a.length, b.length]);
+      return keyHashing.isSame(a, b);
+    },
+  };
+  const key = settingKey(secret, keyHashing);
+  const twice = [key, { ...key, name: "same hash" }];
+  assert.equal(createKeyRing(spied, clock, twice).check(secret)?.key, "same hash");
+  // The first that fits doesn't end the comparing.
+  assert.deepEqual(compared, [[32, 32], [32, 32]]);
+  assert.equal(createKeyRing({ ...spied, isSame: () => false }, clock, [key]).check(secret), null);
+  // What compares byte by byte says no here; node's comparison in constant time refuses to compare.
+  assert.throws(() => keyHashing.isSame(new Uint8Array(32), new Uint8Array(31)), RangeError);
+  assert.equal(keyHashing.isSame(new Uint8Array(32), new Uint8Array(32)), true);
+});

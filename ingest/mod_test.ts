@@ -131,6 +131,38 @@ Deno.test("a device with many requests at once is refused above its share, the o
   }, { limits: { windowRecordsMax: 1 } });
 });
 
+Deno.test("Retry-After grows with what waits at the measured rate", async () => {
+  await inWorld(async ({ post, accepted }) => {
+    const reading = `{"ts":${START_MS},"temperature_c":1}`;
+    const large = (device: string) =>
+      `{"device":"${device}","readings":[${Array(4_096).fill(reading).join(",")}]}`;
+    const floodOf = async (body: (device: string) => string) => {
+      const flood = ["a", "b"].flatMap((device) => Array.from({ length: 12 }, () => post(body(device))));
+      const refused = (await Promise.all(flood)).filter(({ status }) => status === 429);
+      assert.ok(refused.length >= 6);
+      return refused.map(({ headers }) => Number(headers.get("retry-after")));
+    };
+    const small = await floodOf((device) => `{"device":"${device}","temperature_c":1}`);
+    assert.ok(Math.max(...small) <= 2, `${small}`);
+    // The last of them meet with 16 requests of 4,096 readings, 3.3 s at the 20,000/s that are supposed at first.
+    const waiting = await floodOf(large);
+    assert.ok(Math.max(...waiting) >= 3 && Math.max(...waiting) <= 7, `${waiting}`);
+    await accepted(batch());
+  }, { limits: { windowRecordsMax: 1 } });
+});
+
+Deno.test("a fleet that is refused in one moment is asked back at different ones", async () => {
+  await inWorld(async ({ post, log }) => {
+    log.setDown(true);
+    const all = await Promise.all(Array.from({ length: 40 }, (_, i) => post(batch({ device: `d${i}` }))));
+    const seconds = all.map(({ headers }) => Number(headers.get("retry-after")));
+    for (const value of [1, 2]) {
+      const share = seconds.filter((each) => each === value).length;
+      assert.ok(share >= 10, `${share} of 40 shall come back after ${value} s`);
+    }
+  });
+});
+
 Deno.test("a fleet that drains shares the credit, also when nobody waits at a moment", async () => {
   await inWorld(async ({ accepted, clock }) => {
     const send = (device: number) =>

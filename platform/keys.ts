@@ -21,16 +21,3 @@ export const keyHashing = {
   hashOf: (key: string): Uint8Array => createHash("sha256").update(key, "utf8").digest(),
   isSame: (a: Uint8Array, b: Uint8Array): boolean => timingSafeEqual(a, b),
 } as const;
-
-/** What ingest takes as its authority when there is one key, which may do everything. */
-export function singleKey(key: string): { check(secret: string | null): SingleGrant | null } {
-  const expected = keyHashing.hashOf(key);
-  const grant: SingleGrant = { key: "single", isAdmin: true, allows: () => true };
-  return { check: (secret) => keyHashing.isSame(keyHashing.hashOf(secret ?? ""), expected) ? grant : null };
-}
-
-interface SingleGrant {
-  readonly key: string;
-  readonly isAdmin: boolean;
-  allows(device: string): boolean;
-}
