@@ -71,6 +71,9 @@ CREATE TABLE boot_rows (
 -- Segments of large transactions until they are published (JSON); only in the private file.
 CREATE TABLE sealed_rows (version BIGINT NOT NULL, segment VARCHAR NOT NULL);
 
+-- Small transactions until they are put into the tables (JSON); only in the private file.
+CREATE TABLE journal_rows (version BIGINT NOT NULL, changes VARCHAR NOT NULL);
+
 CREATE TABLE position_rows (
   version BIGINT NOT NULL, log_partition INTEGER NOT NULL, next_offset BIGINT NOT NULL,
   append_high TIMESTAMP NOT NULL, epoch BIGINT NOT NULL, last_offset BIGINT, last_hash VARCHAR, config_hash VARCHAR NOT NULL

@@ -3,7 +3,8 @@
  *
  * - Nothing ambient: threads, memory, temporary files and checkpoints are set here; extensions are off.
  * - Statements are prepared afresh for each run. One that was prepared while its table was small keeps stale statistics
- *   and can answer wrongly (duckdb/duckdb#23704), see `duckdb_statistics_test.ts`.
+ *   and can answer wrongly (duckdb/duckdb#23704), see `duckdb_statistics_test.ts`. Only an INSERT of given values, which
+ *   reads no table, is prepared once.
  * - ORDER BY … LIMIT over a table with deleted rows can lose what is there, so the optimiser that does it is off.
  * - DuckDB never checkpoints inside a commit; `checkpoint` does, between transactions.
  * - The file is locked by POSIX rules: once this process has it open, it must not open and close it in any other way,
@@ -11,12 +12,20 @@
  * - After some failures (an fsync that fails is one) DuckDB gives an instance up: whatever is asked of it fails from then
  *   on. Then all connections to it are closed, and the next call opens the file anew. See {@link SideConnection}.
  */
-import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { type DuckDBConnection, DuckDBInstance, type DuckDBPreparedStatement } from "@duckdb/node-api";
 import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
 import { fileBytes } from "./durable_files.ts";
 import { storeError } from "./duckdb_errors.ts";
 import { quoted } from "./duckdb_published.ts";
-import { baseTablesSql, liveTables, sqlTypes } from "./duckdb_tables.ts";
+import {
+  baseTablesSql,
+  journalTable,
+  liveTables,
+  sealedTable,
+  sqlTypes,
+  type TableShape,
+  tableSql,
+} from "./duckdb_tables.ts";
 
 export interface LiveOptions {
   /** The file; its folder exists. */
@@ -36,6 +45,8 @@ const WAL_BYTES_MAX = 16 * 1_048_576;
 export class LiveFile {
   #instance: DuckDBInstance | null = null;
   #writer: DuckDBConnection | null = null;
+  /** By its text; they hold the file open, so they end with it. */
+  readonly #inserts = new Map<string, DuckDBPreparedStatement>();
   #tail: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   readonly #sides: SideConnection[] = [];
@@ -121,6 +132,20 @@ export class LiveFile {
     });
   }
 
+  /** Runs `INSERT … VALUES ($1, …)` as a transaction of its own. Only under {@link exclusive}. */
+  async insert(
+    action: string,
+    sql: string,
+    bind: (statement: DuckDBPreparedStatement) => void,
+  ): Promise<void> {
+    await this.use(action, async (writer) => {
+      const statement = this.#inserts.get(sql) ?? await writer.prepare(sql);
+      this.#inserts.set(sql, statement);
+      bind(statement);
+      await statement.run();
+    });
+  }
+
   /** Whether the write-ahead log should be folded into the file. */
   async isWalLarge(): Promise<boolean> {
     return await fileBytes(`${this.options.path}.wal`) >= WAL_BYTES_MAX;
@@ -146,6 +171,8 @@ export class LiveFile {
   }
 
   #letGo(): void {
+    for (const statement of this.#inserts.values()) statement.destroySync();
+    this.#inserts.clear();
     this.#writer?.closeSync();
     this.#instance?.closeSync();
     this.#writer = null;
@@ -203,6 +230,12 @@ export class LiveFile {
     if (existing.length === 0) {
       await this.writer.run(`BEGIN TRANSACTION; ${baseTablesSql}; COMMIT;`);
       return;
+    }
+    const has = (table: TableShape) => existing.includes(`${table.name}.version BIGINT`);
+    const missing = tablesSinceFirst.filter((table) => !has(table));
+    if (missing.length > 0) {
+      await this.writer.run(`BEGIN TRANSACTION; ${missing.map(tableSql).join("; ")}; COMMIT;`);
+      return await this.#checkTables();
     }
     const expected = expectedColumns;
     const differing = expected.find((column) => !existing.includes(column)) ??
@@ -273,6 +306,9 @@ export class SideConnection {
     this.#connection = null;
   }
 }
+
+/** Tables that the files of 1.0.0 don't have: made there, and empty. */
+const tablesSinceFirst: readonly TableShape[] = [sealedTable, journalTable];
 
 /** Every column of the live file's tables with its type, as `#columns` gives them. */
 const expectedColumns = liveTables.flatMap((

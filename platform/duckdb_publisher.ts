@@ -148,6 +148,7 @@ export class DuckdbPublisher implements Publisher {
     const { sealed } = this.store;
     const attempt: Attempt = { written: [], record: null };
     try {
+      await this.store.drain();
       await this.#prepare(sealed.length);
       return await this.#publish({ version, position, before, fresh, sealed, open }, publishedMs, attempt);
     } catch (error) {

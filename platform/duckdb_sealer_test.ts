@@ -72,6 +72,7 @@ async function seqsPublished(directory: string): Promise<number[]> {
 }
 
 async function inLiveFile(store: DuckdbStore): Promise<number> {
+  await store.drain();
   const reader = await store.live.writer.runAndReadAll("SELECT count(*) FROM reading_rows");
   return Number(reader.getRows()[0]![0]);
 }

@@ -11,7 +11,7 @@
  *
  * A row lives in the live file until it is published durably, then in a segment only, so the live file stays small and
  * what people read is the data itself, not a copy. Readings of large transactions are in a segment from the start
- * (`duckdb_sealer.ts`). Newest devices, boots and alerts stay in the live file as well, and so
+ * (`duckdb_sealer.ts`), small transactions are one row until they are needed (`duckdb_journal.ts`). Newest devices, boots and alerts stay in the live file as well, and so
  * do windows that silence closed ahead of their device's watermark: with them `load` reads no history. `version`, the
  * number of the transaction, tells what is where: up to the published version a row is in a segment, above it is not.
  *
@@ -42,7 +42,8 @@ import {
   rowsOf,
   spanOfReadings,
 } from "./duckdb_bounds.ts";
-import { readRows, TableWriter } from "./duckdb_columns.ts";
+import { readRows, TableWriter, type Versioned } from "./duckdb_columns.ts";
+import { Journal } from "./duckdb_journal.ts";
 import { ReadingWriter } from "./duckdb_reading_writer.ts";
 import { type CreateInstance, LiveFile, readParquet } from "./duckdb_live.ts";
 import { type DataPaths, dataPaths, newestRecord, type PartitionRecord } from "./duckdb_published.ts";
@@ -154,6 +155,8 @@ interface Attempt {
   readonly version: number;
   readonly changes: Changes;
   readonly sealed: Segment | null;
+  /** In the journal, not in the tables. */
+  readonly isJournaled: boolean;
 }
 
 export class DuckdbStore implements Store {
@@ -174,6 +177,7 @@ export class DuckdbStore implements Store {
   /** Checks segments before anything is read from them. */
   readonly guard: SegmentGuard;
   readonly #sealer: Sealer;
+  readonly #journal: Journal;
   #damage: StoreDamaged | null = null;
   /** A transaction that may stand or not: its reply was lost, and nothing can be read since. */
   #doubtful: Attempt | null = null;
@@ -201,6 +205,7 @@ export class DuckdbStore implements Store {
   ) {
     this.#record = record;
     this.guard = new SegmentGuard(paths);
+    this.#journal = new Journal(live);
     this.#sealer = new Sealer(paths, partition, this.guard, live, sealedReadingsMin);
     this.#lookup = new Lookup(paths, this.guard, () => this.#record, () => this.#sealer.waiting);
   }
@@ -223,6 +228,8 @@ export class DuckdbStore implements Store {
   /** Brings live file and publication into agreement after opening. */
   async settle(rows: RowsConfig | null = null): Promise<void> {
     await this.live.exclusive(async () => {
+      await this.#journal.restore();
+      await this.#drain();
       await this.#readPosition();
       if (rows !== null) await this.#leaveOthers(rows);
       if (this.#record !== null) {
@@ -313,6 +320,7 @@ export class DuckdbStore implements Store {
 
   lookup(needs: Needs): Promise<Known> {
     return this.#guarded("looking up stored rows", async (connection) => {
+      this.#journal.lookedUp();
       const spans = needs.readings.map(({ device, fromMs, toMs }) => ({
         device,
         fromMs: finite(fromMs),
@@ -349,12 +357,11 @@ export class DuckdbStore implements Store {
     return this.live.exclusive(async () => {
       if (this.#damage !== null) throw this.#damage;
       const version = this.#version + 1;
-      const attempt: Attempt = { version, changes, sealed };
+      const isJournaled = sealed === null && this.#journal.takes(changes);
+      const attempt: Attempt = { version, changes, sealed, isJournaled };
       try {
-        await this.live.transaction("committing", async (writer) => {
-          await this.#append(writer, changes, version);
-          if (sealed !== null) await this.#sealer.name(writer, sealed, version);
-        });
+        if (isJournaled) await this.#journal.write(changes, version);
+        else await this.#intoTables([{ version, rows: changes }], sealed);
       } catch (error) {
         // A failure after the commit became durable (its reply was lost) is a commit all the same.
         this.#doubtful = attempt;
@@ -388,8 +395,10 @@ export class DuckdbStore implements Store {
   }
 
   /** A transaction stands. */
-  async #committed({ version, changes, sealed }: Attempt): Promise<void> {
+  async #committed({ version, changes, sealed, isJournaled }: Attempt): Promise<void> {
     if (sealed !== null) this.#sealer.committed(sealed);
+    if (isJournaled) this.#journal.committed(changes, version);
+    else this.#journal.drained();
     this.#version = version;
     this.#position = changes.position;
     const bounds = boundsOf(changes);
@@ -448,24 +457,55 @@ export class DuckdbStore implements Store {
     });
   }
 
-  async #append(writer: DuckDBConnection, changes: Changes, version: number): Promise<void> {
-    const writers = this.#writers;
-    await writers.readings.append(writer, changes.readings, version);
-    await writers.quarantined.append(writer, changes.quarantined, version);
-    await writers.released.append(writer, changes.released, version);
-    await writers.gaps.append(writer, changes.gaps, version);
-    await writers.windows.append(writer, changes.windows, version);
-    await writers.devices.append(writer, changes.devices, version);
-    await writers.boots.append(writer, changes.boots, version);
-    await writers.alerts.append(writer, changes.alerts.alerts, version);
-    await writers.alertRules.append(writer, changes.alerts.rules, version);
-    await writers.alertStates.append(writer, changes.alerts.states, version);
-    await writers.position.append(writer, [changes.position], version);
+  /** Puts what waits in the journal into the tables, for those who read them. */
+  drain(): Promise<void> {
+    return this.live.exclusive(() => this.#drain());
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#journal.waiting.length === 0) return;
+    await this.#intoTables([], null);
+    this.#journal.drained();
+  }
+
+  /** One transaction: what waits in the journal, and `more`. */
+  async #intoTables(more: readonly Versioned<Changes>[], sealed: Segment | null): Promise<void> {
+    await this.#journal.resolve();
+    const transactions = [...this.#journal.waiting, ...more];
+    if (transactions.length === 0) return;
+    try {
+      await this.live.transaction("committing", async (writer) => {
+        await this.#append(writer, transactions);
+        await this.#journal.clear(writer);
+        if (sealed !== null) await this.#sealer.name(writer, sealed, transactions.at(-1)!.version);
+      });
+    } catch (error) {
+      this.#journal.doubt();
+      throw error;
+    }
+  }
+
+  async #append(writer: DuckDBConnection, transactions: readonly Versioned<Changes>[]): Promise<void> {
+    const { alerts, alertRules, alertStates, ...writers } = this.#writers;
+    const each = <Row>(rows: (changes: Changes) => Row) =>
+      transactions.map(({ version, rows: changes }) => ({ version, rows: rows(changes) }));
+    await writers.readings.appendAll(writer, each((changes) => changes.readings));
+    await writers.quarantined.appendAll(writer, each((changes) => changes.quarantined));
+    await writers.released.appendAll(writer, each((changes) => changes.released));
+    await writers.gaps.appendAll(writer, each((changes) => changes.gaps));
+    await writers.windows.appendAll(writer, each((changes) => changes.windows));
+    await writers.devices.appendAll(writer, each((changes) => changes.devices));
+    await writers.boots.appendAll(writer, each((changes) => changes.boots));
+    await alerts.appendAll(writer, each((changes) => changes.alerts.alerts));
+    await alertRules.appendAll(writer, each((changes) => changes.alerts.rules));
+    await alertStates.appendAll(writer, each((changes) => changes.alerts.states));
+    await writers.position.appendAll(writer, each((changes) => [changes.position]));
   }
 
   #guarded<T>(action: string, task: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
     return this.live.exclusive(async () => {
       if (this.#damage !== null) throw this.#damage;
+      await this.#drain();
       return await this.live.use(action, task);
     });
   }
@@ -490,7 +530,8 @@ export class DuckdbStore implements Store {
   async #storedVersion(): Promise<number | null> {
     try {
       const reader = await this.live.writer.runAndReadAll(
-        "SELECT coalesce(max(version), 0) FROM position_rows",
+        `SELECT coalesce(max(version), 0)
+         FROM (SELECT version FROM position_rows UNION ALL SELECT version FROM journal_rows)`,
       );
       return Number(reader.getRows()[0]?.[0]);
     } catch {

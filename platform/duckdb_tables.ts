@@ -26,6 +26,12 @@ assert(halves.length === 2, "tables.sql has one line that says -- views");
 
 /** Statements that make the base tables. */
 export const baseTablesSql = halves[0]!;
+/** The one of them that makes this table. */
+export function tableSql({ name }: TableShape): string {
+  const found = new RegExp(`CREATE TABLE ${name} \\([^;]*\\)(?=;)`).exec(baseTablesSql);
+  assert(found !== null, `tables.sql makes ${name}`);
+  return found[0];
+}
 /** Statements that make the documented views over the base tables, with their comments. */
 export const viewsSql = halves[1]!;
 
@@ -431,6 +437,14 @@ export const sealedTable: Table<Segment> = {
   make: (cells, index) => JSON.parse(cells[0]![index] as string) as Segment,
 };
 
+/** Small transactions that are not in their tables yet, see `duckdb_journal.ts`; only a live file has them. */
+export const journalTable: TableShape = {
+  name: "journal_rows",
+  timeColumn: null,
+  newestBy: null,
+  columns: [{ name: "changes", kind: "text" }],
+};
+
 /** The configuration of the rows; only a catalogue has one. */
 export const configTable: TableShape = {
   name: "config_rows",
@@ -505,7 +519,7 @@ export const baseTables: readonly TableShape[] = [
 ];
 
 /** All tables of a live file. */
-export const liveTables: readonly TableShape[] = [...baseTables, sealedTable];
+export const liveTables: readonly TableShape[] = [...baseTables, sealedTable, journalTable];
 
 /** The SQL type of each kind. */
 export const sqlTypes: Readonly<Record<Kind, string>> = {

@@ -1,0 +1,117 @@
+/**
+ * The journal: small transactions, each as one row of one table, until they are put into the tables where they belong.
+ *
+ * A row in its own table costs DuckDB little, a table in a transaction much: an appender plans an INSERT of all columns
+ * each time, 1.5 ms of JavaScript's thread for a table, and live readings come in dozens of transactions a second that
+ * touch four. One row through a statement that was prepared once costs a tenth. The position is in it too, so a
+ * transaction is as durable and as whole as in the tables. What waits is put into them together: before anything is
+ * looked up or published, before a large transaction, when it has become much, and at the start after a crash.
+ */
+import type { DuckDBConnection } from "@duckdb/node-api";
+import type { Changes } from "../core/ports/store.ts";
+import { readRows, type Versioned } from "./duckdb_columns.ts";
+import { packChanges, unpackChanges } from "./duckdb_journal_text.ts";
+import type { LiveFile } from "./duckdb_live.ts";
+import { journalTable, selectList } from "./duckdb_tables.ts";
+
+/** Rows above which a transaction goes into the tables itself: packing them costs more than planning. */
+const TRANSACTION_ROWS_MAX = 500;
+/** Rows that may wait: about 10 MB, put into the tables in 40 ms. */
+const WAITING_ROWS_MAX = 20_000;
+
+export class Journal {
+  #waiting: Versioned<Changes>[] = [];
+  #waitingRows = 0;
+  /** Whether what waits is in the tables can't be told: a reply was lost. */
+  #isDoubtful = false;
+  /** Something was looked up since the last transaction: so it will be after the next. */
+  #isLookedUp = false;
+
+  constructor(private readonly live: LiveFile) {}
+
+  /** Committed transactions that are not in the tables. */
+  get waiting(): readonly Versioned<Changes>[] {
+    return this.#waiting;
+  }
+
+  /** Whether a transaction goes here. */
+  takes(changes: Changes): boolean {
+    const rows = rowsOf(changes);
+    const isSmall = rows <= TRANSACTION_ROWS_MAX && rows + this.#waitingRows <= WAITING_ROWS_MAX;
+    return isSmall && !this.#isLookedUp;
+  }
+
+  /** Makes a transaction durable. It waits from {@link committed} on. */
+  async write(changes: Changes, version: number): Promise<void> {
+    const text = packChanges(changes);
+    await this.live.insert("committing", `INSERT INTO ${journalTable.name} VALUES ($1, $2)`, (statement) => {
+      statement.bindBigInt(1, BigInt(version));
+      statement.bindVarchar(2, text);
+    });
+  }
+
+  /** A transaction that was written stands. */
+  committed(changes: Changes, version: number): void {
+    this.#waiting.push({ version, rows: changes });
+    this.#waitingRows += rowsOf(changes);
+    this.#isLookedUp = false;
+  }
+
+  /** Reads what a process before has left. */
+  async restore(): Promise<void> {
+    const result = await this.live.writer.stream(
+      `SELECT version, ${selectList(journalTable)} FROM ${journalTable.name} ORDER BY version`,
+    );
+    const rows = await readRows(result, ["int64", "text"], (cells, index) => ({
+      version: cells[0]![index] as number,
+      text: cells[1]![index] as string,
+    }));
+    this.#waiting = rows.map(({ version, text }) => ({ version, rows: unpackChanges(text) }));
+    this.#waitingRows = this.#waiting.reduce((sum, { rows }) => sum + rowsOf(rows), 0);
+  }
+
+  /** Something is looked up. */
+  lookedUp(): void {
+    this.#isLookedUp = true;
+  }
+
+  /** Takes what waits out of the journal, in the transaction that puts it into the tables. */
+  async clear(writer: DuckDBConnection): Promise<void> {
+    const last = this.#waiting.at(-1);
+    if (last !== undefined) {
+      await writer.run(`DELETE FROM ${journalTable.name} WHERE version <= ${last.version}`);
+    }
+  }
+
+  /** That transaction stands. */
+  drained(): void {
+    this.#waiting = [];
+    this.#waitingRows = 0;
+    this.#isLookedUp = this.#isDoubtful = false;
+  }
+
+  /** It has failed: whether it stands all the same is asked before the next. */
+  doubt(): void {
+    this.#isDoubtful = this.#waiting.length > 0;
+  }
+
+  /** Finds out whether a transaction that failed stands. */
+  async resolve(): Promise<void> {
+    if (!this.#isDoubtful) return;
+    const last = this.#waiting.at(-1)!;
+    const left = await this.live.use("committing", async (writer) => {
+      const reader = await writer.runAndReadAll(
+        `SELECT count(*) FROM ${journalTable.name} WHERE version <= ${last.version}`,
+      );
+      return Number(reader.getRows()[0]![0]);
+    });
+    if (left === 0) this.drained();
+    this.#isDoubtful = false;
+  }
+}
+
+function rowsOf({ readings, quarantined, released, gaps, windows, devices, boots, alerts }: Changes): number {
+  const { length } = alerts.alerts;
+  return readings.length + quarantined.length + released.length + gaps.length + windows.length +
+    devices.length + boots.length + length + alerts.rules.length + alerts.states.length;
+}
