@@ -358,8 +358,8 @@ export const mutants: readonly Mutant[] = [
   world(
     "refusal_is_success",
     "ingest/dispatcher",
-    "next.resolve(this.#logDown(error.retryAfterMs));\n        if",
-    'next.resolve({ kind: "appended", appended: next.records.map(({ partition }) => ({ partition, offset: 0, appendMs: 0 })) });\n        if',
+    "next.resolve(this.#logDown(error.retryAfterMs));\n          if",
+    'next.resolve({ kind: "appended", appended: next.records.map(({ partition }) => ({ partition, offset: 0, appendMs: 0 })) });\n          if',
     "200 with the error in the body (kafka-rest#387)",
   ),
   world(
