@@ -81,6 +81,36 @@ Deno.test("the index of a flagged reading counts the readings of the whole reque
   });
 });
 
+Deno.test("an answer lists flagged readings up to a bound and counts the rest", async () => {
+  await inWorld(async ({ accepted }) => {
+    const bad = (count: number) =>
+      batch({
+        readings: Array.from({ length: count }, (_, seq) => ({ ...READING, seq, humidity_pct: 255 })),
+      });
+    const few = await accepted(bad(3));
+    assert.equal(few.flagged.length, 3);
+    assert.ok(!("flagged_more" in few));
+    const many = await accepted(bad(5));
+    assert.deepEqual(many.flagged.map(({ index }) => index), [0, 1, 2]);
+    assert.equal(many.flagged_more, 2);
+  }, { limits: { flaggedListedMax: 3 } });
+});
+
+Deno.test("a request id is the sender's if it is harmless, else one of ours", async () => {
+  await inWorld(async ({ post }) => {
+    const idOf = async (sent: string) => {
+      const response = await post("nonsense", { "x-request-id": sent });
+      const { request_id: id } = await response.json();
+      assert.equal(response.headers.get("x-request-id"), id);
+      return id;
+    };
+    for (const sent of ["a", "A-1.b:c_2", "x".repeat(64)]) assert.equal(await idOf(sent), sent);
+    for (const sent of ["", "x".repeat(65), "a b", "<script>", 'a"b', "ä"]) {
+      assert.match(await idOf(sent), /^[0-9a-f]{16}$/, sent);
+    }
+  });
+});
+
 Deno.test("one line that is no batch refuses the whole request, naming every problem by its line", async () => {
   await inWorld(async ({ post, records }) => {
     const body = [batch(), '{"device":"","boot":-1,"readings":[]}', "nonsense"].join("\n");
@@ -131,6 +161,24 @@ Deno.test("a device with many requests at once is refused above its share, the o
   }, { limits: { windowRecordsMax: 1 } });
 });
 
+Deno.test("a device goes first as long as it has had little, however much another sends at once", async () => {
+  const orderWith = async (turnBytes: number) => {
+    let order: string[] = [];
+    await inWorld(async ({ post, log }) => {
+      const large = `{"device":"b","readings":[${
+        Array(500).fill(`{"ts":${START_MS},"temperature_c":1}`).join(",")
+      }]}`;
+      const small = '{"device":"a","temperature_c":1}';
+      const first = post('{"device":"first","temperature_c":1}');
+      await Promise.all([first, post(large), post(small), post(small), post(small)]);
+      order = log.records(0).map(({ key }) => key!);
+    }, { limits: { windowRecordsMax: 1, turnBytes } });
+    return order;
+  };
+  assert.deepEqual(await orderWith(16_384), ["first", "a", "a", "a", "b"]);
+  assert.deepEqual(await orderWith(1), ["first", "a", "b", "a", "a"]);
+});
+
 Deno.test("Retry-After grows with what waits at the measured rate", async () => {
   await inWorld(async ({ post, accepted }) => {
     const reading = `{"ts":${START_MS},"temperature_c":1}`;
@@ -149,6 +197,18 @@ Deno.test("Retry-After grows with what waits at the measured rate", async () => 
     assert.ok(Math.max(...waiting) >= 3 && Math.max(...waiting) <= 7, `${waiting}`);
     await accepted(batch());
   }, { limits: { windowRecordsMax: 1 } });
+});
+
+Deno.test("Retry-After has a bound", async () => {
+  await inWorld(async ({ post }) => {
+    const body = batch({ readings: Array(4_096).fill(READING) });
+    const all = await Promise.all(Array.from({ length: 40 }, () => post(body)));
+    const seconds = all.filter(({ status }) => status === 429).map(({ headers }) =>
+      Number(headers.get("retry-after"))
+    );
+    assert.ok(seconds.length >= 30);
+    assert.ok(Math.max(...seconds) <= 1, `${seconds}`);
+  }, { limits: { windowRecordsMax: 1, retryAfterMsMax: 1_000 } });
 });
 
 Deno.test("a fleet that is refused in one moment is asked back at different ones", async () => {
