@@ -17,6 +17,29 @@ Deno.test("the service starts, takes a reading, tells its state and ends at SIGT
   assert.ok(machineClock.monotonicMs() - startMs < 2_000);
 });
 
+Deno.test("at SIGTERM a request that has begun is taken and answered, a new one finds nobody", async () => {
+  await using ingest = await startIngest({});
+  const address = { hostname: "127.0.0.1", port: Number(new URL(ingest.url).port) };
+  using begun = await Deno.connect(address);
+  const encoder = new TextEncoder();
+  const head = `POST /v1/readings HTTP/1.1\r\nhost: x\r\ncontent-length: ${READING.length}\r\n\r\n`;
+  await begun.write(encoder.encode(head + READING.slice(0, 10)));
+  await machineClock.sleep(200);
+  const ended = ingest.stop("SIGTERM");
+  for (let tries = 0; tries < 100; tries++) {
+    const other = await Deno.connect(address).catch(() => null);
+    if (other === null) break;
+    other.close();
+    await machineClock.sleep(20);
+  }
+  await assert.rejects(Deno.connect(address), Deno.errors.ConnectionRefused);
+  await begun.write(encoder.encode(READING.slice(10)));
+  const buffer = new Uint8Array(2_000);
+  const answer = new TextDecoder().decode(buffer.subarray(0, await begun.read(buffer) ?? 0));
+  assert.match(answer, /^HTTP\/1\.1 202 .*\r\nconnection: close\r\n.*"accepted":1/is);
+  assert.equal((await ended).code, 0);
+});
+
 Deno.test("a key opens the service to the network and is required", async () => {
   await using ingest = await startIngest({ ISOTHERM_KEY: "a-key-of-16-signs" });
   assert.match(

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { IngestLimits } from "./limits.ts";
 import { inWorld, START_MS } from "./testing/world.ts";
 
 const READING = { seq: 0, ts: START_MS - 1_000, temperature_c: 21.4, humidity_pct: 48.2 };
@@ -150,7 +151,16 @@ Deno.test("with the log down requests are refused at once with 503 and Retry-Aft
   });
 });
 
-Deno.test("a device with many requests at once is refused above its share, the others are not", async () => {
+for (const window of [{ windowRecordsMax: 1 }, { windowBytesMax: 1 }]) {
+  Deno.test(
+    `a device with many requests at once is refused above its share, the others are not: ${
+      Object.keys(window)
+    }`,
+    () => floodIsRefused(window),
+  );
+}
+
+async function floodIsRefused(limits: Partial<IngestLimits>) {
   await inWorld(async ({ post }) => {
     const flood = Array.from({ length: 20 }, () => post(batch({ device: "flood" })));
     const others = ["a", "b", "c"].map((device) => post(batch({ device })));
@@ -158,8 +168,8 @@ Deno.test("a device with many requests at once is refused above its share, the o
     assert.equal(statuses.filter((status) => status === 202).length, 9); // 1 under way, 8 waiting
     assert.equal(statuses.filter((status) => status === 429).length, 11);
     assert.deepEqual((await Promise.all(others)).map(({ status }) => status), [202, 202, 202]);
-  }, { limits: { windowRecordsMax: 1 } });
-});
+  }, { limits });
+}
 
 Deno.test("a device goes first as long as it has had little, however much another sends at once", async () => {
   const orderWith = async (turnBytes: number) => {
