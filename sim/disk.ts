@@ -10,7 +10,7 @@ import type { WindowRow } from "../core/rows.ts";
 import { MemoryDisk } from "../core/testing/memory_store.ts";
 import { openPublisher } from "../platform/duckdb_publisher.ts";
 import { openStore } from "../platform/duckdb_store.ts";
-import { FailingDuckdb } from "../platform/testing/failing_duckdb.ts";
+import { commits, FailingDuckdb } from "../platform/testing/failing_duckdb.ts";
 import { FailingFiles } from "../platform/testing/failing_files.ts";
 import { Outsider } from "./outsider.ts";
 import { type Published, readPublished } from "./published.ts";
@@ -23,7 +23,7 @@ export interface OpenPartition {
 /** A failure in the middle of a call. */
 export interface StepFailure {
   /**
-   * `duckdb_error`: a statement of DuckDB's. `duckdb_given_up`: a COMMIT, after which the instance answers nothing any
+   * `duckdb_error`: a statement of DuckDB's. `duckdb_given_up`: what commits, after which the instance answers nothing any
    * more, as after an fsync that failed. `file_error`: a write, sync or rename of a publication.
    */
   readonly kind: "duckdb_error" | "duckdb_given_up" | "file_error";
@@ -103,7 +103,7 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
       const when = inSteps % 2 === 0 ? "before" : "after";
       if (kind === "file_error") return files.plan({ inSteps, when, onFailed });
       const isFatal = kind === "duckdb_given_up";
-      const only = isFatal ? { only: "COMMIT" } : {};
+      const only = isFatal ? { only: commits } : {};
       duckdb.plan({ inStatements: inSteps, when, isFatal, onFailed, ...only });
     },
     repair() {

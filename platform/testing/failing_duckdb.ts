@@ -5,7 +5,7 @@
  *
  *     const duckdb = new FailingDuckdb();
  *     const store = await openStore({ …, createInstance: duckdb.create });
- *     duckdb.plan({ inStatements: 2, only: "COMMIT", when: "after", isFatal: true });
+ *     duckdb.plan({ inStatements: 2, only: commits, when: "after", isFatal: true });
  */
 import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import type { CreateInstance } from "../duckdb_live.ts";
@@ -13,12 +13,15 @@ import type { CreateInstance } from "../duckdb_live.ts";
 export interface StatementFailure {
   /** The so-manieth from now on fails (1: the next). */
   readonly inStatements: number;
-  /** Counts statements that begin so; default: all, and making appenders. */
-  readonly only?: string;
+  /** Counts only statements like this; default: all, and making appenders. */
+  readonly only?: RegExp;
   readonly when: "before" | "after";
   readonly isFatal: boolean;
   readonly onFailed?: () => void;
 }
+
+/** What makes rows durable. */
+export const commits = /^(COMMIT$|INSERT INTO journal_rows)/;
 
 const FAILED = "IO Error: Could not write to the file: Input/output error (planned)";
 const FATAL = "FATAL Error: fsync failed! (planned)";
@@ -56,7 +59,12 @@ export class FailingDuckdb {
         this.#statement(state, String(args[0]), () => made.apply(connection, args));
       return [name, call];
     });
-    return replaced(connection, Object.fromEntries(methods));
+    // It fails when it is run.
+    const prepare = async (sql: string) => {
+      const statement = await connection.prepare(sql);
+      return replaced(statement, { run: () => this.#statement(state, sql, () => statement.run()) });
+    };
+    return replaced(connection, { ...Object.fromEntries(methods), prepare });
   }
 
   async #statement<T>(state: { isGivenUp: boolean }, sql: string, make: () => Promise<T>): Promise<T> {
@@ -72,7 +80,7 @@ export class FailingDuckdb {
   /** The planned failure, if this statement is the one. Rolling back writes nothing and doesn't fail of the disk. */
   #due(sql: string): StatementFailure | null {
     const failure = this.#failure;
-    if (failure === null || sql === "ROLLBACK" || !sql.startsWith(failure.only ?? "")) return null;
+    if (failure === null || sql === "ROLLBACK" || failure.only?.test(sql) === false) return null;
     if (--this.#left > 0) return null;
     this.#failure = null;
     return failure;
