@@ -31,7 +31,7 @@ export class Worker {
 
   /** What it says of each partition that it holds, for the message of a test that failed. */
   async sentences(): Promise<string> {
-    if (!this.process.isRunning) return `${this.name} has ended`;
+    if (!this.process.isRunning) return `${this.name} has ended; it wrote:\n${this.process.text}`;
     const tooLate = new AbortController();
     const cancel = machineClock.after(2_000, () => tooLate.abort()); // it may be frozen
     try {
