@@ -12,6 +12,7 @@ import { mapPoints } from "./influx.ts";
 import { parseLines } from "./line_protocol.ts";
 import { readPayload } from "./mqtt_payload.ts";
 import { createIngest } from "./mod.ts";
+import { parcelOf, readParcel } from "./parcel.ts";
 
 const RUNS = { numRuns: 3_000, seed: 1 };
 const encoder = new TextEncoder();
@@ -56,6 +57,19 @@ Deno.test("the decoder ends in a batch or in problems, alike with and without th
         return { device, boot, everyMs, synced, pendingSinceMs, previous, lost, readings: [...readings] };
       });
       assert.deepEqual(one, two);
+    }),
+    RUNS,
+  );
+});
+
+Deno.test("a parcel read from columns says what one of the decoded batch says", () => {
+  fc.assert(
+    fc.property(bodies, (bytes) => {
+      const decoded = decodeBatchClosely(bytes);
+      const expected = decoded.kind === "problems"
+        ? decoded
+        : { kind: "parcel", parcel: parcelOf(decoded.batch, bytes) };
+      assert.deepEqual(readParcel(bytes), expected);
     }),
     RUNS,
   );
