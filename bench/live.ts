@@ -1,11 +1,13 @@
 /**
  * `deno task bench:live [SECONDS [PER_SECOND]]`: from the send of a reading to its committed row, at a steady rate through
- * a real Kafka broker. Producer and aggregator share this process, so its CPU is an upper bound of the aggregator's.
+ * a real Kafka broker. The sender is a process of its own (`live_sender.ts`): the CPU that is printed is the aggregator's,
+ * publications every 2 s included.
  */
 import process from "node:process";
 import { createLiveFeed } from "../aggregator/live_feed.ts";
 import { createAggregator, defaultAggregatorConfig } from "../aggregator/mod.ts";
 import { noMetrics } from "../core/ports/metrics.ts";
+import type { Publisher } from "../core/ports/publisher.ts";
 import type { Store } from "../core/ports/store.ts";
 import { silentTrace } from "../core/ports/trace.ts";
 import { machineClock } from "../platform/clock.ts";
@@ -16,19 +18,20 @@ import { machineRandom } from "../platform/random.ts";
 import { startKafka } from "../platform/testing/kafka_broker.ts";
 
 const [seconds = "30", perSecond = "1000"] = Deno.args;
-const DEVICES = 1_000;
-const EVERY_MS = 5;
+const DEVICES = "1000";
 /** Not measured: the JIT, the first fetches. */
-const WARM_UP_MS = 5_000;
+const WARM_UP_SECONDS = 10;
 
 const folder = await Deno.makeTempDir({ prefix: "isotherm-live-" });
 const broker = await startKafka();
 const ports = { clock: machineClock, random: machineRandom, trace: silentTrace, metrics: noMetrics };
 const log = await openLogAt(`kafka://${broker.address}/readings`, 1, ports);
-const sentMs = new Map<number, number>();
+/** From a reading's `ts`, when it was sent, to the end of its transaction; whole milliseconds. */
 const latencies: number[] = [];
-let measuring = false;
+let isMeasuring = false;
 let committed = 0;
+let transactions = 0;
+let publications = 0;
 
 function timed(store: Store): Store {
   return {
@@ -37,14 +40,23 @@ function timed(store: Store): Store {
     lookup: (needs) => store.lookup(needs),
     async commit(changes) {
       await store.commit(changes);
-      const nowMs = performance.now();
-      for (; committed < changes.position.nextOffset; committed++) {
-        const atMs = sentMs.get(committed);
-        if (atMs !== undefined && measuring) latencies.push(nowMs - atMs);
-        sentMs.delete(committed);
-      }
+      committed += changes.readings.length;
+      if (!isMeasuring) return;
+      transactions++;
+      const nowMs = Date.now();
+      for (const { tsMs } of changes.readings) latencies.push(nowMs - tsMs);
     },
     close: () => store.close(),
+  };
+}
+
+function counted(publisher: Publisher): Publisher {
+  return {
+    publish: (open, nowMs) => {
+      if (isMeasuring) publications++;
+      return publisher.publish(open, nowMs);
+    },
+    close: () => publisher.close(),
   };
 }
 
@@ -55,61 +67,41 @@ const aggregator = createAggregator({
   openPartition: async (partition) => {
     const { retentionMs } = defaultAggregatorConfig.judge;
     const store = await openStore({ directory: folder, partition, retentionMs });
-    return { store: timed(store), publisher: await openPublisher(store) };
+    return { store: timed(store), publisher: counted(await openPublisher(store)) };
   },
 }, defaultAggregatorConfig);
 const done = aggregator.run(abort.signal);
 
-let sent = 0;
-const startedMs = performance.now();
-let cpuBefore = process.cpuUsage();
-const waiting: Promise<void>[] = [];
-for (;;) {
-  const elapsedMs = performance.now() - startedMs;
-  if (!measuring && elapsedMs > WARM_UP_MS) {
-    measuring = true;
-    cpuBefore = process.cpuUsage();
-  }
-  if (elapsedMs > WARM_UP_MS + Number(seconds) * 1_000) break;
-  const due = Math.floor(elapsedMs / 1_000 * Number(perSecond));
-  const records = [];
-  for (; sent < due; sent++) {
-    const reading = {
-      boot: 1,
-      seq: Math.floor(sent / DEVICES),
-      ts: Date.now(),
-      temperature_c: 20 + sent % 10,
-    };
-    const value = new TextEncoder().encode(
-      JSON.stringify({ device: `device-${sent % DEVICES}`, ...reading }),
-    );
-    records.push({ partition: 0, key: `device-${sent % DEVICES}`, value, headers: {} });
-  }
-  const atMs = performance.now();
-  if (records.length > 0) {
-    waiting.push(
-      log.writer.append(records).then((places) => {
-        for (const { offset } of places) {
-          if (offset >= committed) sentMs.set(offset, atMs);
-          else if (measuring) latencies.push(performance.now() - atMs); // committed before the broker had answered us
-        }
-      }),
-    );
-  }
-  await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
-}
-const cpu = process.cpuUsage(cpuBefore);
-await Promise.all(waiting);
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const wholeSeconds = WARM_UP_SECONDS + Number(seconds);
+const sender = new Deno.Command(Deno.execPath(), {
+  args: ["run", "-A", new URL("live_sender.ts", import.meta.url).pathname].concat(
+    [broker.address, String(wholeSeconds), perSecond, DEVICES],
+  ),
+  stderr: "inherit",
+}).output();
+while (committed === 0) await sleep(50);
+await sleep(WARM_UP_SECONDS * 1_000);
+isMeasuring = true;
+const [cpuBefore, startedMs] = [process.cpuUsage(), performance.now()];
+await sleep(Number(seconds) * 1_000 - 1_000);
+const { user, system } = process.cpuUsage(cpuBefore);
+const measuredSeconds = (performance.now() - startedMs) / 1_000;
+isMeasuring = false;
+const sent = Number(new TextDecoder().decode((await sender).stdout));
+const deadlineMs = performance.now() + 10_000;
+while (committed < sent && performance.now() < deadlineMs) await sleep(50);
+if (committed !== sent) throw new Error(`${sent} readings were sent, ${committed} are committed`);
 abort.abort();
 await done;
 const sorted = latencies.toSorted((a, b) => a - b);
-const at = (part: number) => sorted[Math.ceil(part * sorted.length) - 1]?.toFixed(1);
-const share = (cpu.user + cpu.system) / 1e6 / Number(seconds) * 100;
+const at = (part: number) => sorted[Math.ceil(part * sorted.length) - 1];
 console.log(
   `${sorted.length} readings at ${perSecond}/s: sent → committed p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${
     at(1)
-  } ms; ` +
-    `${share.toFixed(0)} % of a core, the producer's part included`,
+  } ms; the aggregator took ${((user + system) / 1e4 / measuredSeconds).toFixed(1)} % of a core, ` +
+    `${(transactions / measuredSeconds).toFixed(0)} transactions/s, ${publications} publications ` +
+    `(load ${Deno.loadavg()[0]!.toFixed(1)})`,
 );
 await log.close();
 await broker.remove();
