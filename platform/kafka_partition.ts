@@ -16,17 +16,12 @@ import { kafkaFailure, type KafkaPlace, nameOf, within } from "./kafka_client.ts
 import { fetchErrors, KafkaFetch, ReusedRecords } from "./kafka_fetch.ts";
 import { FetchedRecords } from "./kafka_records.ts";
 import type { Sleeper } from "./sleeper.ts";
+import { SMALL_ANSWER_BYTES, SMALL_EVERY_MS } from "./small_answers.ts";
 
 /** Record batches of one answer: a catch-up's transaction. Two such buffers a partition at the most. */
 const FETCH_BYTES_MAX = 4 * 2 ** 20;
 /** The longest that a broker holds a fetch without records. */
 const FETCH_WAIT_MS = 500;
-/**
- * After an answer of fewer bytes the next is asked for so much later: a transaction costs the same for one record as for
- * a hundred, so live records are taken in groups. It is the longest that it holds a record up.
- */
-const SMALL_ANSWER_BYTES = 65_536;
-const SMALL_EVERY_MS = 15;
 /** Without a record for so long, the partition's range is looked at. */
 const LOOK_MS = 2_000;
 /** A question about the topic that takes longer counts as a log that is away. */

@@ -46,6 +46,7 @@ import { type Metrics, noMetrics } from "../core/ports/metrics.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
 import { assert } from "../core/assert.ts";
 import { machineRandom } from "./random.ts";
+import { SMALL_ANSWER_BYTES, SMALL_EVERY_MS } from "./small_answers.ts";
 
 export interface SqliteLogOptions {
   readonly path: string;
@@ -290,6 +291,12 @@ type Health =
   | { readonly kind: "down"; readonly error: LogUnavailable }
   | { readonly kind: "refused"; readonly error: unknown };
 
+interface Fetched {
+  readonly outcome: ReadOutcome;
+  /** Of the records' values. */
+  readonly bytes: number;
+}
+
 class OpenSqliteLog implements SqliteLog {
   readonly identity: string;
   readonly writer: LogWriter;
@@ -315,7 +322,12 @@ class OpenSqliteLog implements SqliteLog {
 
   #assigned = false;
   #readerClosed = false;
+  /** Reads at the end of a partition; a commit wakes them. */
   readonly #sleepers = new Set<() => void>();
+  /** Reads that are held up so that records come in groups; only the end wakes them. */
+  readonly #held = new Set<() => void>();
+  /** By partition: what its last small answer ended with, and when the next may be given. */
+  readonly #small = new Map<number, { readonly next: number; readonly dueMs: number }>();
   #cancelPoll: (() => void) | null = null;
   #dataVersion = 0;
 
@@ -578,13 +590,26 @@ class OpenSqliteLog implements SqliteLog {
 
   async #read(partition: number, offset: number, limits: ReadLimits): Promise<ReadOutcome> {
     const deadlineMs = this.#clock.monotonicMs() + limits.waitMs;
+    const isAborted = () => limits.signal?.aborted === true;
+    const small = this.#small.get(partition);
+    if (small !== undefined && small.next === offset && !this.#readerClosed && !isAborted()) {
+      const heldMs = Math.min(deadlineMs, small.dueMs) - this.#clock.monotonicMs();
+      if (heldMs > 0) await this.#sleep(heldMs, limits.signal, this.#held);
+    }
     for (;;) {
       if (this.#readerClosed || !this.#assigned) return { kind: "revoked" };
-      const outcome = await this.#guarded(() => this.#fetch(partition, offset, limits));
+      const { outcome, bytes } = await this.#guarded(() => this.#fetch(partition, offset, limits));
+      if (outcome.kind !== "records") return outcome;
+      const { length } = outcome.records;
+      if (length > 0) {
+        const isSmall = length < limits.recordsMax && bytes < SMALL_ANSWER_BYTES;
+        const dueMs = this.#clock.monotonicMs() + SMALL_EVERY_MS;
+        if (isSmall) this.#small.set(partition, { next: offset + length, dueMs });
+        return outcome;
+      }
       const leftMs = deadlineMs - this.#clock.monotonicMs();
-      const isOver = leftMs <= 0 || limits.signal?.aborted === true;
-      if (outcome.kind !== "records" || outcome.records.length > 0 || isOver) return outcome;
-      await this.#sleep(leftMs, limits.signal);
+      if (leftMs <= 0 || isAborted()) return outcome;
+      await this.#sleep(leftMs, limits.signal, this.#sleepers);
     }
   }
 
@@ -597,10 +622,10 @@ class OpenSqliteLog implements SqliteLog {
     }
   }
 
-  #fetch(partition: number, offset: number, limits: ReadLimits): ReadOutcome {
+  #fetch(partition: number, offset: number, limits: ReadLimits): Fetched {
     const { earliest, next } = this.#range(partition);
-    if (offset < earliest) return { kind: "expired", earliest };
-    if (offset > next) return { kind: "beyond_end", next };
+    if (offset < earliest) return { outcome: { kind: "expired", earliest }, bytes: 0 };
+    if (offset > next) return { outcome: { kind: "beyond_end", next }, bytes: 0 };
     const records: LogRecord[] = [];
     let bytes = 0;
     const from = partition * OFFSETS;
@@ -614,23 +639,23 @@ class OpenSqliteLog implements SqliteLog {
       bytes += record.value?.length ?? 0;
       if (bytes >= limits.bytesMax) break;
     }
-    return { kind: "records", records };
+    return { outcome: { kind: "records", records }, bytes };
   }
 
-  /** Until a commit, the time is up, an abort, or close. */
-  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  /** Until those `sleepers` are woken, the time is up, an abort, or close. */
+  #sleep(ms: number, signal: AbortSignal | undefined, sleepers: Set<() => void>): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
         cancel();
         signal?.removeEventListener("abort", wake);
-        this.#sleepers.delete(wake);
+        sleepers.delete(wake);
         if (this.#sleepers.size === 0) this.#stopPolling();
         resolve();
       };
       const cancel = this.#clock.after(ms, wake);
       signal?.addEventListener("abort", wake, { once: true });
-      this.#sleepers.add(wake);
-      if (this.#cancelPoll === null) this.#poll();
+      sleepers.add(wake);
+      if (this.#sleepers.size > 0 && this.#cancelPoll === null) this.#poll();
     });
   }
 
@@ -668,6 +693,7 @@ class OpenSqliteLog implements SqliteLog {
     if (!this.#readerClosed) {
       this.#readerClosed = true;
       this.#wake();
+      for (const wake of [...this.#held]) wake();
       this.#releaseEnd();
     }
     return Promise.resolve();

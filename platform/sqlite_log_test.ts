@@ -10,7 +10,9 @@ import {
   readLimits,
   recordsOf,
 } from "../core/testing/log_contract.ts";
+import type { Clock } from "../core/ports/clock.ts";
 import { machineClock } from "./clock.ts";
+import { SMALL_EVERY_MS } from "./small_answers.ts";
 import { openSqliteLog, type SqliteLog, type SqliteLogOptions } from "./sqlite_log.ts";
 
 const embedded: LogUnderTest = {
@@ -271,5 +273,57 @@ Deno.test("the embedded log: a commit is bounded, so a large backlog leaves the 
     assert.deepEqual((await appended).map(({ offset }) => offset), records.map((_, i) => i));
     assert.equal(log.commits(), 10);
     assert.ok(turns >= 5, `others ran ${turns} times meanwhile`);
+  });
+});
+
+Deno.test("the embedded log: who follows its end gets records in groups, who catches up is never held up", async () => {
+  await inFolder(async (_path, open) => {
+    let timers = 0;
+    const after: Clock["after"] = (ms, task) => {
+      timers++;
+      return machineClock.after(ms, task);
+    };
+    const log = await open({ clock: { ...machineClock, after } });
+    await joinAll(log.reader);
+    const startedMs = machineClock.monotonicMs();
+    const appending = (async () => {
+      for (let i = 0; i < 100; i++) {
+        await log.writer.append([newRecord()]);
+        await machineClock.sleep(3);
+      }
+    })();
+    let [next, answers] = [0, 0];
+    for (; next < 100; answers++) {
+      next += recordsOf(await log.reader.read(0, next, readLimits({ waitMs: 2_000 }))).length;
+    }
+    const groups = (machineClock.monotonicMs() - startedMs) / SMALL_EVERY_MS;
+    assert.ok(answers <= groups + 2, `${answers} answers in the time of ${groups.toFixed(1)} groups`);
+    await appending;
+
+    timers = 0;
+    const full = readLimits({ recordsMax: 10, waitMs: 2_000 });
+    for (next = 0; next < 100; next += 10) {
+      assert.equal(recordsOf(await log.reader.read(0, next, full)).length, 10);
+    }
+    // Again what the last small answer ended with: it isn't what comes after it.
+    assert.equal(recordsOf(await log.reader.read(0, 99, readLimits({ waitMs: 2_000 }))).length, 1);
+    assert.equal(timers, 0);
+  });
+});
+
+Deno.test("the embedded log: a read that is held up ends with its signal, and with the log", async () => {
+  await inFolder(async (_path, open) => {
+    const log = await open({ clock: { ...machineClock, monotonicMs: () => 0, after: () => () => {} } });
+    await joinAll(log.reader);
+    await log.writer.append([newRecord()]);
+    const limits = readLimits({ waitMs: 60_000 });
+    assert.equal(recordsOf(await log.reader.read(0, 0, limits)).length, 1);
+    const abort = new AbortController();
+    const aborted = log.reader.read(0, 1, { ...limits, signal: abort.signal });
+    abort.abort();
+    assert.deepEqual(recordsOf(await aborted), []);
+    const closed = log.reader.read(0, 1, limits);
+    await log.reader.close();
+    assert.deepEqual(await closed, { kind: "revoked" });
   });
 });
