@@ -82,6 +82,26 @@ Deno.test("the index of a flagged reading counts the readings of the whole reque
   });
 });
 
+for (
+  const [type, bound] of [["application/json", "jsonBytesMax"], [
+    "application/x-ndjson",
+    "ndjsonBytesMax",
+  ]] as const
+) {
+  Deno.test(`a body of ${type} has at most ${bound} bytes, also when its length isn't stated`, async () => {
+    await inWorld(async ({ post }) => {
+      const padded = (length: number) => batch().padEnd(length, " ");
+      for (const [length, status] of [[499, 202], [500, 202], [501, 413]] as const) {
+        const body = padded(length);
+        const stated = { "content-type": type, "content-length": String(length) };
+        assert.equal((await post(body, stated)).status, status, `${length} stated`);
+        const streamed = new Blob([body]).stream();
+        assert.equal((await post(streamed, { "content-type": type })).status, status, `${length} streamed`);
+      }
+    }, { limits: { jsonBytesMax: 1_000_000, ndjsonBytesMax: 1_000_000, [bound]: 500 } });
+  });
+}
+
 Deno.test("an answer lists flagged readings up to a bound and counts the rest", async () => {
   await inWorld(async ({ accepted }) => {
     const bad = (count: number) =>

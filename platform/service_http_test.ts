@@ -311,10 +311,14 @@ Deno.test("a sender of an endless refused body is cut off", async () => {
   const refuse: Handler = () => new Response("no", { status: 503 });
   await withServer(refuse, async ({ port }) => {
     const startMs = machineClock.monotonicMs();
-    const answer = await exchange(port, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\nx");
+    const answer = await exchange(
+      port,
+      "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3000000\r\n\r\nx",
+      20_000,
+    );
     assert.match(answer, /^HTTP\/1\.1 503 /);
-    assert.ok(machineClock.monotonicMs() - startMs < 1_500);
-  });
+    assert.ok(machineClock.monotonicMs() - startMs < 10_000);
+  }, { requestMs: 60_000 });
 });
 
 Deno.test("connections beyond the bound are closed and counted, the others go on", async () => {
