@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { gzipSync } from "node:zlib";
 import type { IngestLimits } from "./limits.ts";
 import { inWorld, START_MS } from "./testing/world.ts";
 
@@ -351,5 +352,19 @@ Deno.test("bodies of all requests together stay within their budget", async () =
     ingest.ready();
     assert.match(metrics.text(), /held_bytes 0\n/);
     assert.ok(scheduler.nowMs - START_MS >= 20_000);
+  }, { limits: { heldBytesMax: 1_000 } });
+});
+
+Deno.test("what a body expands to counts in the budget, and is given back", async () => {
+  await inWorld(async ({ post, ingest, metrics }) => {
+    const zipped = (length: number) => new Uint8Array(gzipSync(batch().padEnd(length, " ")));
+    const gzip = { "content-type": "application/json", "content-encoding": "gzip" };
+    assert.equal((await post(zipped(1_000), gzip)).status, 202);
+    const refused = await post(zipped(1_001), gzip);
+    assert.equal(refused.status, 503);
+    assert.equal((await refused.json()).type, "/reference#busy");
+    ingest.ready();
+    assert.match(metrics.text(), /held_bytes 0\n/);
+    assert.equal((await post(zipped(1_000), gzip)).status, 202);
   }, { limits: { heldBytesMax: 1_000 } });
 });
