@@ -36,8 +36,8 @@ export interface AggregatorWorld {
   readonly publishEveryMs: number;
   readonly readWaitMs: number;
   readonly recordsPerCommitMax: number;
-  /** Rules of alerts; null: there is no file of them. */
-  readonly rules: RulesWorld | null;
+  /** Rules of alerts; by default there is no file of them. */
+  readonly rules?: RulesWorld | null;
   /** A process has ended by itself, with this sentence: a supervisor or a person has to act. */
   readonly onExit: (worker: number, sentence: string) => void;
   /** Told of each transaction that was kept. */
@@ -209,7 +209,7 @@ class Life {
 
   /** As the service has one, if there are rules. */
   #openDesk(clock: Clock): AlertDesk | null {
-    const { rules, trace, judge } = this.#world;
+    const { rules = null, trace, judge } = this.#world;
     if (rules === null) return null;
     const files = rules.files((call) => this.#call(call));
     const desk = createAlertDesk({ files, clock, metrics: noMetrics, trace }, {

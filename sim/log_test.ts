@@ -11,7 +11,8 @@ import {
   recordsOf,
 } from "../core/testing/log_contract.ts";
 import { virtualClock } from "./clock.ts";
-import { noLogFaults, SimLog, type SimLogEnds, type SimLogFaults } from "./log.ts";
+import { SimLog, type SimLogEnds } from "./log.ts";
+import { noLogFaults, type SimLogFaults } from "./log_faults.ts";
 import { seededRandom } from "./random.ts";
 import { Scheduler } from "./scheduler.ts";
 
