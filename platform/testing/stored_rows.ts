@@ -1,6 +1,7 @@
 /** A data folder that looks as if it had been published for long: millions of rows without committing each. */
 import { DuckDBInstance } from "@duckdb/node-api";
 import { positionRow, startMs } from "../../core/testing/builders.ts";
+import type { PositionRow } from "../../core/rows.ts";
 import { lanesText, noLanes } from "../duckdb_digest.ts";
 import { dataPaths, quoted, writeRecord } from "../duckdb_published.ts";
 import type { Segment } from "../duckdb_segments.ts";
@@ -19,6 +20,8 @@ export interface StoredRows {
   readonly segments: number;
   /** 1 of so many windows was revised once; 0 for none. */
   readonly revisedOneIn: number;
+  /** What the position says besides, for a worker that is to go on from there. */
+  readonly position?: Partial<PositionRow>;
 }
 
 /** Writes the rows of `minutes` minutes up to `startMs` as published by version 1, …, `segments`. */
@@ -66,7 +69,11 @@ export async function writeStoredRows(directory: string, rows: StoredRows): Prom
     generation: rows.segments,
     publishedMs: startMs,
     version: rows.segments,
-    position: positionRow({ nextOffset: rows.minutes * rows.devices, appendHighMs: startMs }),
+    position: positionRow({
+      nextOffset: rows.minutes * rows.devices,
+      appendHighMs: startMs,
+      ...rows.position,
+    }),
     rowDigest: lanesText(noLanes),
     segments,
     retired: [],
