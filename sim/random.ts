@@ -5,7 +5,7 @@
  * The generator is sfc32 (Chris Doty-Humphrey, PractRand); the seed words pass through a 32-bit finaliser
  * (MurmurHash3's fmix32), as sfc32 wants well-mixed state.
  */
-import type { Random } from "../core/ports/random.ts";
+import { below, type Random } from "../core/ports/random.ts";
 
 /** A source for `parts`, e.g. `seededRandom(7, "board", 3)`: the same parts, the same numbers. */
 export function seededRandom(...parts: readonly (number | string)[]): Random {
@@ -36,3 +36,6 @@ function mix(value: number): number {
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return x ^ (x >>> 16);
 }
+
+/** One of `items`, which are some. */
+export const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, items.length)] as T;

@@ -9,7 +9,7 @@
 import { defaultConfig, type JudgeConfig, type WindowSpec } from "../core/config.ts";
 import { below, chance, type Random } from "../core/ports/random.ts";
 import type { ModelBoardSpec } from "./model_board.ts";
-import { seededRandom } from "./random.ts";
+import { pick, seededRandom } from "./random.ts";
 import { drawRules, type RulesFile } from "./rules.ts";
 
 const SECOND = 1_000;
@@ -135,7 +135,6 @@ export const judgeOf = (scenario: Pick<Scenario, "windows">): JudgeConfig => ({
   windows: scenario.windows,
 });
 
-const pick = <T>(random: Random, items: readonly T[]): T => items[below(random, items.length)] as T;
 const fixed = (label: string, sizeMs: number, hopMs = sizeMs): WindowSpec => ({
   kind: "fixed",
   label,
