@@ -576,6 +576,7 @@ export class PartitionWorker {
     if (this.#fold !== null) this.#tally.count(this.#fold.tally);
     this.#committedMs = clock.nowMs();
     this.#committed = changes.position;
+    this.#fold?.reuse(changes);
     for (const row of changes.windows) live.emit({ kind: "window", row, open: false });
     this.ports.alerts?.committed(this.partition, changes.alerts.alerts);
     reader.hint(this.partition, changes.position.nextOffset);

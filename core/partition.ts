@@ -29,7 +29,7 @@ import { indexKnown, type KnownIndex, nothingKnown } from "./known.ts";
 import { limits } from "./limits.ts";
 import { partitionOf } from "./murmur2.ts";
 import type { LogRecord } from "./ports/log.ts";
-import type { Changes, Known, StoredState } from "./ports/store.ts";
+import { type Changes, type Known, reusedReadingsMin, type StoredState } from "./ports/store.ts";
 import { Prepared, prepareRecords } from "./prepared.ts";
 import { cutRaw, Quarantine } from "./quarantine.ts";
 import { ReadingBlock } from "./reading_block.ts";
@@ -58,6 +58,8 @@ export class Partition {
   #lastOffset: number | null = null;
   // What the next transaction appends.
   #readings = new ReadingBlock();
+  /** A block that nobody uses any more, see {@link reuse}. */
+  #spare: ReadingBlock | null = null;
   #released: ReleaseRow[] = [];
   #gaps: GapRow[] = [];
   readonly #unshown = new Unshown();
@@ -334,7 +336,8 @@ export class Partition {
   /** Everything that changed since the last call, as rows for one transaction. `lastHash`: of the last folded record. */
   takeChanges(lastHash: string | null, configHash: string): Changes {
     // As large as the last: transactions are alike.
-    const next = new ReadingBlock(this.#readings.length + 1);
+    const next = this.#spare ?? new ReadingBlock(this.#readings.length + 1);
+    this.#spare = null;
     const { devices, boots, changed } = this.#devices.take(next);
     const changes: Changes = {
       position: this.#position(lastHash, configHash),
@@ -352,6 +355,13 @@ export class Partition {
     this.#identifier.forgetFresh(next);
     [this.#released, this.#gaps] = [[], []];
     return changes;
+  }
+
+  /** Says that these changes are committed. Columns of many readings are used again: they would be megabytes of garbage. */
+  reuse({ readings }: Changes): void {
+    if (!(readings instanceof ReadingBlock) || readings.length < reusedReadingsMin) return;
+    readings.clear();
+    this.#spare = readings;
   }
 
   #position(lastHash: string | null, configHash: string): PositionRow {

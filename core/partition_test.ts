@@ -197,3 +197,38 @@ Deno.test("a device that was heard after its window's end has been silent 5 minu
   append(T0 + 7 * MINUTE, null);
   assert.deepEqual(minutes(take()), [[0, 1, 0, "silence"]]);
 });
+
+Deno.test("columns that are used again hold the readings of the next transaction only", () => {
+  const { append, take, partition } = fold();
+  const send = (device: string, from: number, fault: string | null) =>
+    append(T0 + MINUTE, {
+      device,
+      boot: 1,
+      readings: Array.from(
+        { length: 1_000 },
+        (_, i) => ({ seq: from + i, ts: T0 + i, temperature_c: 20, fault }),
+      ),
+    });
+  for (let from = 0; from < 9_000; from += 1_000) send("desk", from, from === 0 ? "timeout" : null);
+  const first = take();
+  assert.equal(first.readings.length, 9_000);
+  send("attic", 0, null);
+  const second = take();
+  partition.reuse(first);
+  assert.equal(first.readings.length, 0);
+  send("shelf", 0, null);
+  const third = take();
+  send("attic", 1_000, null);
+  const fourth = take();
+  assert.deepEqual([...fourth.readings].map(({ device, seq }) => [device, seq]).at(-1), ["attic", 1_999]);
+  for (const [changes, device] of [[second, "attic"], [third, "shelf"], [fourth, "attic"]] as const) {
+    const rows = [...changes.readings];
+    assert.equal(rows.length, 1_000);
+    assert.ok(rows.every((row) => row.device === device && row.fault === null));
+  }
+  assert.equal(
+    (fourth.readings as object) === (first.readings as object),
+    true,
+    "these are the same columns",
+  );
+});

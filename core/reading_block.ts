@@ -53,6 +53,13 @@ export class ReadingBlock implements Iterable<ReadingRow> {
     return this.device.length;
   }
 
+  /** Makes it empty; what has been read from it is no more to be used. */
+  clear(): void {
+    this.length = this.devices.length = 0;
+    this.faults.clear();
+    this.flags.clear();
+  }
+
   /** Adds a row of numbers and gives its own; `fault` and `flag` are set apart. */
   push(
     device: number,

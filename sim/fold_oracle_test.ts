@@ -80,6 +80,26 @@ Deno.test("records side by side in one buffer give the oracle's rows as well, in
   }
 });
 
+Deno.test("several batches in one transaction give the oracle's rows too, and what isn't taken is known", () => {
+  for (let seed = 0; seed < 60; seed++) {
+    const log = generateLog(seed);
+    for (let partition = 0; partition < log.partitions; partition++) {
+      const options = {
+        batchRecords: 1 + seed % 7,
+        batchesPerCommit: 2 + seed % 11,
+        asBlocks: seed % 2 === 0,
+      };
+      const rebuild = seed % 3 === 0;
+      const folded = foldPartition(log.records, log.config, partition, log.partitions, {
+        ...options,
+        rebuild,
+      });
+      const found = difference(linesOf(folded), expectedLines(log, partition));
+      assert.equal(found, null, found === null ? "" : `seed ${seed}: ${describeDifference(found)}`);
+    }
+  }
+});
+
 Deno.test("a fold that is killed and rebuilt at every record has the same state, field by field", () => {
   for (let seed = 1_000; seed < 1_060; seed++) {
     const log = generateLog(seed);

@@ -6,8 +6,10 @@ import { recordBlock } from "../core/testing/builders.ts";
 import { MemoryRows } from "./memory_rows.ts";
 
 export interface FoldOptions {
-  /** Records that are prepared, applied and committed together. */
+  /** Records that are prepared and applied together. */
   readonly batchRecords: number;
+  /** Batches that are committed together; one if nothing is said. */
+  readonly batchesPerCommit?: number;
   /** Give the records as blocks, as a fast reader does. */
   readonly asBlocks?: boolean;
   /** Throw the fold away after each commit and rebuild it from the rows. */
@@ -28,15 +30,19 @@ export function foldPartition(
   config: JudgeConfig,
   partition: number,
   partitions: number,
-  { batchRecords, asBlocks = false, rebuild = false, onCommit }: FoldOptions,
+  { batchRecords, batchesPerCommit = 1, asBlocks = false, rebuild = false, onCommit }: FoldOptions,
 ): Folded {
   const rows = new MemoryRows();
   let fold = new Partition(config, partition, partitions);
   const ours = records.filter((record) => record.partition === partition);
+  let held = 0;
   for (let from = 0; from < ours.length; from += batchRecords) {
     const batch = ours.slice(from, from + batchRecords);
     const prepared = fold.prepare(asBlocks ? recordBlock(batch) : batch);
     fold.apply(prepared, rows.lookup(prepared.needs));
+    const isLast = prepared.stop !== null || from + batchRecords >= ours.length;
+    if (++held < batchesPerCommit && !isLast) continue;
+    held = 0;
     rows.commit(fold.takeChanges(null, ""));
     if (rebuild) {
       fold = Partition.restore(config, partition, partitions, rows.load(Partition.openFrom(config)));

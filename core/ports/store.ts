@@ -78,6 +78,9 @@ export interface Rows<Row> extends Iterable<Row> {
   readonly length: number;
 }
 
+/** See {@link Store.commit}. */
+export const reusedReadingsMin = 8_192;
+
 /** What one transaction appends. */
 export interface Changes {
   readonly position: PositionRow;
@@ -124,7 +127,10 @@ export interface Store {
    * sees all of it or nothing.
    */
   lookup(needs: Needs): Promise<Known>;
-  /** Makes all changes durable together, or none. Calls come one at a time. */
+  /**
+   * Makes all changes durable together, or none. Calls come one at a time. The store may keep what it is given, except
+   * {@link reusedReadingsMin} readings or more: those are the caller's again once this has resolved.
+   */
   commit(changes: Changes): Promise<void>;
   /** Releases the files; what was committed stays. */
   close(): Promise<void>;

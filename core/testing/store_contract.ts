@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Changes, Store, StoredState } from "../ports/store.ts";
-import { StoreUnavailable } from "../ports/store.ts";
+import { reusedReadingsMin, StoreUnavailable } from "../ports/store.ts";
 import { limits } from "../limits.ts";
 import {
   alertRow,
@@ -380,6 +380,29 @@ const cases = {
       })),
     }));
     assert.deepEqual(readings, rows);
+  },
+
+  async "the columns of many readings can be used again once they are committed"({ store, commit }: Opened) {
+    const rows = (from: number) =>
+      Array.from({ length: reusedReadingsMin }, (_, index) => {
+        const number = from + index;
+        return readingRow({
+          seq: number,
+          tsMs: startMs + number,
+          offset: number,
+          temperatureMilliC: number % 999,
+        });
+      });
+    const block = readingBlock(rows(0));
+    await commit(changes({ readings: block }));
+    block.clear();
+    assert.equal(block.length, 0);
+    block.devices.push("desk");
+    for (const row of rows(reusedReadingsMin)) block.pushRow(row, 0, -1);
+    await commit(changes({ readings: block }));
+    const span = { device: "desk", fromMs: startMs, toMs: startMs + 1_000_000 };
+    const { readings } = await store.lookup(needs({ readings: [span] }));
+    assert.deepEqual(readings, [...rows(0), ...rows(reusedReadingsMin)]);
   },
 
   async "readings in columns are the rows that they stand for, nulls, causes and marks included"(
