@@ -106,6 +106,11 @@ export class AggregatorProcess {
     this.#process?.planCrash(crash);
   }
 
+  /** Dies in the middle of a call; {@link kill} follows. */
+  crash(): void {
+    this.#process?.crash();
+  }
+
   /** Dies now. Resolves when its files lie there as it left them. */
   async kill(): Promise<void> {
     const process = this.#process;
@@ -224,6 +229,11 @@ class Life {
     this.#crash = { ...crash };
   }
 
+  /** Nothing of it goes on from here. */
+  crash(): void {
+    this.#die();
+  }
+
   async kill(): Promise<void> {
     this.#die();
     const close = async () => {
@@ -278,6 +288,11 @@ class Life {
     return never();
   }
 
+  /** A call that has waited for its turn is not made by the dead. */
+  #alive<T>(call: () => Promise<T>): Promise<T> {
+    return this.#isDead ? Promise.reject(new Error("the process is dead")) : call();
+  }
+
   async #read<T>(read: () => Promise<T>): Promise<T> {
     if (this.#owner.readsToRefuse > 0) {
       this.#owner.readsToRefuse--;
@@ -306,18 +321,22 @@ class Life {
         return {
           store: {
             partition: store.partition,
-            load: (openFrom) => this.#call(() => gate.run(() => this.#read(() => store.load(openFrom)))),
-            lookup: (needs) => this.#call(() => gate.run(() => this.#read(() => store.lookup(needs)))),
+            load: (openFrom) =>
+              this.#call(() => gate.run(() => this.#alive(() => this.#read(() => store.load(openFrom))))),
+            lookup: (needs) =>
+              this.#call(() => gate.run(() => this.#alive(() => this.#read(() => store.lookup(needs))))),
             commit: (changes) =>
               this.#call(() =>
-                gate.run(async () => {
-                  if (this.#owner.commitsToRefuse > 0) {
-                    this.#owner.commitsToRefuse--;
-                    throw new StoreUnavailable("the simulated disk is full");
-                  }
-                  await store.commit(changes);
-                  onCommit(worker, this.#life, changes);
-                })
+                gate.run(() =>
+                  this.#alive(async () => {
+                    if (this.#owner.commitsToRefuse > 0) {
+                      this.#owner.commitsToRefuse--;
+                      throw new StoreUnavailable("the simulated disk is full");
+                    }
+                    await store.commit(changes);
+                    onCommit(worker, this.#life, changes);
+                  })
+                )
               ),
             close: () =>
               this.#call(() =>
@@ -329,7 +348,9 @@ class Life {
           },
           publisher: {
             publish: (open, publishedMs) =>
-              this.#call(() => gate.run(() => this.#publish(() => publisher.publish(open, publishedMs)))),
+              this.#call(() =>
+                gate.run(() => this.#alive(() => this.#publish(() => publisher.publish(open, publishedMs))))
+              ),
             close: () =>
               this.#call(() =>
                 gate.run(() => {

@@ -25,8 +25,9 @@ export interface StepFailure {
   /**
    * `duckdb_error`: a statement of DuckDB's. `duckdb_given_up`: what commits, after which the instance answers nothing any
    * more, as after an fsync that failed. `file_error`: a write, sync or rename of a publication.
+   * `crash_while_publishing`: the process dies there, and the files are left as they are at that moment.
    */
-  readonly kind: "duckdb_error" | "duckdb_given_up" | "file_error";
+  readonly kind: "duckdb_error" | "duckdb_given_up" | "file_error" | "crash_while_publishing";
   /** The so-manieth from now on (1: the next); even ones before they are made, odd ones after. */
   readonly inSteps: number;
   readonly onFailed: () => void;
@@ -59,6 +60,9 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
   let looking: Promise<unknown> = Promise.resolve();
   const duckdb = new FailingDuckdb();
   const files = new FailingFiles(directory);
+  const left = `${directory}.left`;
+  /** Whether the files were put aside already, in the middle of a call. */
+  let isLeft = false;
   return {
     async open(partition) {
       const store = await openStore({
@@ -83,10 +87,10 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
     async die(close) {
       // What is put aside and back here would be there all the time on a machine: nobody reads meanwhile.
       await looking;
-      const left = `${directory}.left`;
       const exists = await isFolder(directory);
       // Closing tidies up, dying doesn't: the files are put aside before and put back after.
-      if (exists) await copyFolder(directory, left);
+      if (exists && !isLeft) copyFolder(directory, left);
+      isLeft = false;
       await close();
       if (!exists) return;
       await Deno.remove(directory, { recursive: true });
@@ -95,6 +99,7 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
     async clear() {
       await looking;
       outsider = new Outsider(directory);
+      isLeft = false;
       if (await isFolder(directory)) await Deno.remove(directory, { recursive: true });
     },
     cut: (partition, file) =>
@@ -102,6 +107,16 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
     planFailure({ kind, inSteps, onFailed }) {
       const when = inSteps % 2 === 0 ? "before" : "after";
       if (kind === "file_error") return files.plan({ inSteps, when, onFailed });
+      if (kind === "crash_while_publishing") {
+        return files.plan({
+          ...{ inSteps, when },
+          onFailed() {
+            copyFolder(directory, left);
+            isLeft = true;
+            onFailed();
+          },
+        });
+      }
       const isFatal = kind === "duckdb_given_up";
       const only = isFatal ? { only: commits } : {};
       duckdb.plan({ inStatements: inSteps, when, isFatal, onFailed, ...only });
@@ -181,12 +196,13 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-async function copyFolder(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const entry of Deno.readDir(from)) {
+/** At once: nothing else happens meanwhile. */
+function copyFolder(from: string, to: string): void {
+  Deno.mkdirSync(to, { recursive: true });
+  for (const entry of Deno.readDirSync(from)) {
     const [source, target] = [`${from}/${entry.name}`, `${to}/${entry.name}`];
-    if (entry.isDirectory) await copyFolder(source, target);
-    else await Deno.copyFile(source, target);
+    if (entry.isDirectory) copyFolder(source, target);
+    else Deno.copyFileSync(source, target);
   }
 }
 

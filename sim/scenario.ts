@@ -66,12 +66,18 @@ export const incidentKinds = {
   duckdb_error: ["worker", "count"],
   duckdb_given_up: ["worker", "count"],
   file_error: ["worker", "count"],
+  crash_while_publishing: ["worker", "count", "forMs"],
 } as const satisfies Record<string, readonly ("board" | "worker" | "ingest" | "count" | "forMs")[]>;
 
 export type IncidentKind = keyof typeof incidentKinds;
 
 /** Kinds that happen on real files only, drawn apart: a seed's other incidents are the same with and without files. */
-const filesOnly: readonly IncidentKind[] = ["duckdb_error", "duckdb_given_up", "file_error"];
+const filesOnly: readonly IncidentKind[] = [
+  "duckdb_error",
+  "duckdb_given_up",
+  "file_error",
+  "crash_while_publishing",
+];
 /** Drawn apart as well, where there are rules of alerts. */
 const rulesOnly: readonly IncidentKind[] = ["webhook_down"];
 const drawnKinds = (Object.keys(incidentKinds) as IncidentKind[]).filter((kind) =>
@@ -223,6 +229,7 @@ function drawDamage(random: Random, { faultsMs, workers }: Omit<Scenario, "incid
     ...draw("duckdb_error", 6, inSteps(12)),
     ...draw("duckdb_given_up", 3, inSteps(3)),
     ...draw("file_error", 4, inSteps(24)),
+    ...draw("crash_while_publishing", 3, (random) => ({ ...inSteps(24)(random), ...forSeconds(random) })),
   ];
 }
 

@@ -17,7 +17,7 @@ export interface WorkersWorld extends Omit<AggregatorWorld, "onExit"> {
 const workerKinds = [
   ...["aggregator_crash_before_call", "aggregator_crash_after_call", "aggregator_restart"] as const,
   ...["disk_full", "fsync_error", "disk_read_error", "live_file_truncated", "wal_truncated"] as const,
-  ...["duckdb_error", "duckdb_given_up", "file_error"] as const,
+  ...["duckdb_error", "duckdb_given_up", "file_error", "crash_while_publishing"] as const,
 ] as const;
 /** Incidents that happen to a worker. */
 export type WorkerIncidentKind = (typeof workerKinds)[number];
@@ -78,6 +78,8 @@ export class Workers {
           ...{ kind, inSteps: count },
           onFailed: () => this.#world.onHappened(kind),
         });
+      case "crash_while_publishing":
+        return this.#planCrashWhilePublishing(process, count, forMs);
       case "disk_full":
         process.commitsToRefuse += count;
         break;
@@ -137,6 +139,22 @@ export class Workers {
       inCalls,
       when: kind === "aggregator_crash_before_call" ? "before" : "after",
       onCrash: () => {
+        onHappened(kind);
+        later(1, async () => {
+          await process.kill();
+          later(forMs, () => this.#start(process));
+        });
+      },
+    });
+  }
+
+  #planCrashWhilePublishing(process: AggregatorProcess, inSteps: number, forMs: number): void {
+    const { later, onHappened } = this.#world;
+    const kind = "crash_while_publishing";
+    process.disk.planFailure({
+      ...{ kind, inSteps },
+      onFailed: () => {
+        process.crash();
         onHappened(kind);
         later(1, async () => {
           await process.kill();
