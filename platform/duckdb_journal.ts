@@ -24,6 +24,7 @@ export class Journal {
   #waitingRows = 0;
   /** Whether what waits is in the tables can't be told: a reply was lost. */
   #isDoubtful = false;
+  #snapshotVersion = 0;
   /** Something was looked up since the last transaction: so it will be after the next. */
   #isLookedUp = false;
 
@@ -75,6 +76,23 @@ export class Journal {
     this.#isLookedUp = true;
   }
 
+  /** What is published next is what is committed up to this version. */
+  snapshot(version: number): void {
+    this.#snapshotVersion = version;
+  }
+
+  /** What waits, without the states of devices that newer ones replace before anybody has seen them. */
+  unseen(): readonly Versioned<Changes>[] {
+    let seen = new Seen();
+    let isAfter = true;
+    const newestFirst = this.#waiting.toReversed().map(({ version, rows }) => {
+      // A snapshot needs the states as of its version.
+      if (isAfter && version <= this.#snapshotVersion) [seen, isAfter] = [new Seen(), false];
+      return { version, rows: seen.without(rows) };
+    });
+    return newestFirst.reverse();
+  }
+
   /** Takes what waits out of the journal, in the transaction that puts it into the tables. */
   async clear(writer: DuckDBConnection): Promise<void> {
     const last = this.#waiting.at(-1);
@@ -108,6 +126,26 @@ export class Journal {
     if (left === 0) this.drained();
     this.#isDoubtful = false;
   }
+}
+
+/** States of devices and boots that newer ones replace. */
+class Seen {
+  readonly #devices = new Set<string>();
+  readonly #boots = new Set<string>();
+  readonly #states = new Set<string>();
+
+  /** Transactions come newest first. */
+  without(changes: Changes): Changes {
+    const devices = changes.devices.filter(({ device }) => isNew(this.#devices, device));
+    const boots = changes.boots.filter(({ device, boot }) => isNew(this.#boots, `${boot} ${device}`));
+    const states = changes.alerts.states.filter(({ device }) => isNew(this.#states, device));
+    return { ...changes, devices, boots, alerts: { ...changes.alerts, states } };
+  }
+}
+
+function isNew(seen: Set<string>, key: string): boolean {
+  const before = seen.size;
+  return seen.add(key).size > before;
 }
 
 function rowsOf({ readings, quarantined, released, gaps, windows, devices, boots, alerts }: Changes): number {

@@ -188,6 +188,34 @@ test("a publication has what waits, and leaves what comes after it", async (stor
   }
 });
 
+test(
+  "states that newer ones replace don't come into the tables, but for what a publication shows",
+  async (store, directory) => {
+    const publisher = await openPublisher(store, { mergeInline: true });
+    try {
+      for (const offset of [0, 1]) await store.commit(reading(offset));
+      // Asked for while a transaction is under way: it is published with the next.
+      const committing = store.commit(reading(2));
+      await Promise.all([publisher.publish([], startMs), committing]);
+      const states = await store.live.writer.runAndReadAll(
+        "SELECT version, counted FROM device_rows ORDER BY ALL",
+      );
+      assert.deepEqual(states.getRowsJson(), [["2", "2"], ["3", "3"]]);
+    } finally {
+      await publisher.close();
+    }
+    const elsewhere = await Deno.makeTempDir({ prefix: "isotherm-journal-" });
+    try {
+      const again = await openStore({ directory, privateDirectory: elsewhere, partition: 0, retentionMs });
+      const { position, devices } = await again.load(() => startMs);
+      assert.deepEqual([position?.nextOffset, devices.map(({ counted }) => counted)], [2, [2]]);
+      await again.close();
+    } finally {
+      await Deno.remove(elsewhere, { recursive: true });
+    }
+  },
+);
+
 test("what waits is put into the tables once, when the reply was lost too", async (store) => {
   const { transaction } = store.live;
   for (const stands of [true, false]) {

@@ -106,7 +106,7 @@ export interface StoreOptions {
 }
 
 /** Published rows that are removed from the live file together: one by one it would cost a commit each publication. */
-const RETIRED_ROWS_MIN = 10_000;
+const RETIRED_ROWS_MIN = 30_000;
 /** Rows after which a commit makes the checkpoint if no publication does: 100 MB of log, 2 s to replay. */
 const LOGGED_ROWS_MAX = 1_000_000;
 /** Old versions of state rows that are removed together: for 100,000 devices it takes 50 ms. */
@@ -275,6 +275,7 @@ export class DuckdbStore implements Store {
   takeUnpublished(): BoundsByTable {
     const taken = this.#unpublished;
     this.#unpublished = new Map();
+    this.#journal.snapshot(this.#version);
     return taken;
   }
 
@@ -471,7 +472,7 @@ export class DuckdbStore implements Store {
   /** One transaction: what waits in the journal, and `more`. */
   async #intoTables(more: readonly Versioned<Changes>[], sealed: Segment | null): Promise<void> {
     await this.#journal.resolve();
-    const transactions = [...this.#journal.waiting, ...more];
+    const transactions = [...this.#journal.unseen(), ...more];
     if (transactions.length === 0) return;
     try {
       await this.live.transaction("committing", async (writer) => {
