@@ -13,7 +13,7 @@ const retentionMs = 30 * 86_400_000;
  * A store in a temporary folder; every `publishEvery` commits its rows are published (0: never), and transactions of so
  * many readings are sealed.
  */
-function duckdb(name: string, publishEvery: number, sealedReadingsMin?: number): StoreUnderTest {
+function duckdb(name: string, publishEvery: number, sealedReadingsMin = Infinity): StoreUnderTest {
   return {
     name,
     async create() {
