@@ -165,7 +165,7 @@ function report(
   if (kind === "alone") {
     print(`incidents ${counts(incidents)}`);
     print(`outcomes ${counts(outcomes)}`);
-    print("both balances hold in the oracle, and the rows equal the oracle's");
+    if (violation === null) print("both balances hold in the oracle, and the rows equal the oracle's");
   }
   print(
     `seed ${seed}: ${violation === null ? "ok" : "VIOLATION"} ${events} events, ${records} records, ` +
