@@ -64,7 +64,14 @@ import {
   type TableShape,
   windowTable,
 } from "./duckdb_tables.ts";
-import { readTextIfAny, removeFile, replaceFile, syncFolder, withFileLock } from "./durable_files.ts";
+import {
+  readTextIfAny,
+  removeFile,
+  replaceFile,
+  syncFolder,
+  withFileLock,
+  writtenMs,
+} from "./durable_files.ts";
 
 /**
  * How long files stay readable after the last publication that named them: a connection that stays open sees the old
@@ -378,6 +385,8 @@ export class DuckdbPublisher implements Publisher {
    */
   async #removeOrphans(nowMs: number): Promise<void> {
     const { paths, partition } = this.store;
+    // One that is gone when it is looked at was that other worker's, which has given up.
+    const isOld = async (path: string) => (await writtenMs(path) ?? nowMs) < nowMs - publishedGraceMs;
     const named = new Set<string>();
     for (const name of await recordNames(paths, partition)) {
       const text = await readTextIfAny(`${paths.records}/${name}`);
@@ -388,16 +397,11 @@ export class DuckdbPublisher implements Publisher {
     for await (const entry of Deno.readDir(paths.segments)) {
       const path = `segments/${partition}/${entry.name}`;
       if (named.has(path)) continue;
-      const { mtime } = await Deno.stat(`${paths.published}/${path}`);
-      const isOld = mtime !== null && mtime.getTime() < nowMs - publishedGraceMs;
-      if (isOld) await removeFile(`${paths.published}/${path}`);
+      if (await isOld(`${paths.published}/${path}`)) await removeFile(`${paths.published}/${path}`);
     }
     for await (const { name } of Deno.readDir(paths.records)) {
       if (!name.startsWith(`${partition}@`) || !name.endsWith(".tmp")) continue;
-      const { mtime } = await Deno.stat(`${paths.records}/${name}`);
-      if (mtime !== null && mtime.getTime() < nowMs - publishedGraceMs) {
-        await removeFile(`${paths.records}/${name}`);
-      }
+      if (await isOld(`${paths.records}/${name}`)) await removeFile(`${paths.records}/${name}`);
     }
   }
 

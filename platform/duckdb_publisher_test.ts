@@ -393,6 +393,17 @@ test("a worker whose partition has a newer owner is refused, and readers keep th
   assert.equal((await readRecords(paths)).get(0)!.position.nextOffset, 77);
 });
 
+test("a file that another worker removes while what nobody names is looked for is no failure", async (opened) => {
+  const { directory, store, publisher } = opened;
+  const { segments, records } = dataPaths(directory, 0);
+  // Listed, and gone when it is looked at.
+  await Deno.symlink(`${segments}/gone`, `${segments}/window_rows-1-1.parquet`);
+  await Deno.symlink(`${records}/gone`, `${records}/0@1.json.tmp`);
+  await store.commit(everything);
+  await publisher.publish([], startMs + publishedGraceMs + 1);
+  assert.equal((await opened.ask("FROM windows")).length > 0, true);
+});
+
 test("an empty data folder takes over what is published: the same state, and it goes on from there", async (opened) => {
   const { directory } = opened;
   const silent = minute(5, { closedBy: "silence" });

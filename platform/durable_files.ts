@@ -68,6 +68,16 @@ export async function readTextIfAny(path: string): Promise<string | null> {
   }
 }
 
+/** When a file was written last, Unix ms; null if there is none, or nobody knows. */
+export async function writtenMs(path: string): Promise<number | null> {
+  try {
+    return (await Deno.stat(path)).mtime?.getTime() ?? null;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
+
 /** Bytes of a file, 0 if there is none. Only looks at it: opening would release DuckDB's lock (POSIX). */
 export async function fileBytes(path: string): Promise<number> {
   try {
