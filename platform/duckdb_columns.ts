@@ -390,26 +390,35 @@ export class TableWriter<Row> {
     transactions: readonly Versioned<readonly Row[]>[],
     catalog: string | null = null,
   ): Promise<void> {
-    const parts = transactions.map(({ version, rows }) => this.chunked(rows, version));
-    return appendChunks(connection, this.table, parts, catalog);
+    return appendChunks(connection, this.table, [this.chunked(transactions)], catalog);
   }
 
-  /** Rows of one transaction for {@link appendChunks}. A chunk is good until the next is asked for. */
-  chunked(rows: readonly Row[], version: number): Chunked {
-    return { rowCount: rows.length, chunk: (from, to) => this.#chunk(rows, from, to, version) };
+  /** The rows of several transactions as the same chunks: a chunk costs some hundred calls, whatever it holds. */
+  chunked(transactions: readonly Versioned<readonly Row[]>[]): Chunked {
+    const all = transactions.length === 1 ? transactions[0]!.rows : transactions.flatMap(({ rows }) => rows);
+    const versions = transactions.length === 1
+      ? transactions[0]!.version
+      : transactions.flatMap(({ version, rows }) => new Array<number>(rows.length).fill(version));
+    return { rowCount: all.length, chunk: (from, to) => this.#chunk(all, from, to, versions) };
   }
 
   /**
    * One chunk for all: its megabyte is outside of V8's sight, and a new one each time would wait for a collection that
    * has no reason to come.
    */
-  #chunk(rows: readonly Row[], from: number, to: number, version: number): DuckDBDataChunk {
+  #chunk(
+    rows: readonly Row[],
+    from: number,
+    to: number,
+    versions: number | readonly number[],
+  ): DuckDBDataChunk {
     const chunk = this.#reused ??= DuckDBDataChunk.create(this.#types);
     chunk.reset();
     chunk.rowCount = to - from;
     const vector = (index: number) => duckdb.data_chunk_get_vector(chunk.chunk, index);
     let next = 0;
-    if (this.#version !== null) this.#version.fillWith(vector(next++), to - from, version);
+    if (typeof versions === "number") this.#version?.fillWith(vector(next++), to - from, versions);
+    else this.#version?.fill(vector(next++), versions, from, to, (version) => version);
     this.columns.forEach((column, index) =>
       this.#buffers[index]!.fill(vector(next++), rows, from, to, column.get)
     );

@@ -15,6 +15,8 @@ import {
 } from "./duckdb_columns.ts";
 import { readingTable } from "./duckdb_tables.ts";
 
+/** Blocks of fewer rows are cheaper as rows, together with others, than as chunks of their own. */
+const SMALL_ROWS = 500;
 /** In columns that have no null. */
 const NEVER = -Infinity;
 
@@ -40,12 +42,22 @@ export class ReadingWriter {
     transactions: readonly Versioned<Rows<ReadingRow>>[],
     catalog: string | null = null,
   ): Promise<void> {
-    const parts = transactions.map(({ version, rows }): Chunked =>
-      rows instanceof ReadingBlock
-        ? { rowCount: rows.length, chunk: (from, to) => this.#chunk(rows, from, to, version) }
-        : this.#rows.chunked([...rows], version)
+    const [blocks, small] = [[] as Chunked[], [] as Versioned<readonly ReadingRow[]>[]];
+    for (const { version, rows } of transactions) {
+      const isBlock = rows instanceof ReadingBlock && (rows.length > SMALL_ROWS || transactions.length === 1);
+      if (isBlock) blocks.push(this.#chunked(rows, version));
+      else small.push({ version, rows: [...rows] });
+    }
+    return appendChunks(
+      connection,
+      readingTable.name,
+      [this.#rows.chunked(small), ...blocks],
+      catalog,
     );
-    return appendChunks(connection, readingTable.name, parts, catalog);
+  }
+
+  #chunked(block: ReadingBlock, version: number): Chunked {
+    return { rowCount: block.length, chunk: (from, to) => this.#chunk(block, from, to, version) };
   }
 
   /** In the order of `readingTable`; one chunk for all, see `TableWriter`. */
