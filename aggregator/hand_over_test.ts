@@ -91,6 +91,32 @@ Deno.test("a worker that can't work has nothing to hand over: it lets go at once
   await worker.stop();
 });
 
+Deno.test("a publication that is refused for a newer owner's ends the work on that partition, and nothing else", async () => {
+  for (const isHandedOver of [true, false]) {
+    const { disks, append, start, passTime, group } = world();
+    group.hasPublished = false;
+    const worker = start();
+    await passTime(SECOND);
+    const taken = isHandedOver ? watched(worker.takeBack()) : null;
+    group.hasPublished = true;
+    void append(reading(0, T0));
+    await passTime(5 * SECOND);
+    assert.equal(worker.failure(), null);
+    if (taken !== null) {
+      assert.equal(taken.isDone, true);
+      await worker.stop();
+      continue;
+    }
+    const { state, sentence } = worker.aggregator.status()[0]!;
+    assert.deepEqual([state, sentence], ["superseded", "it belongs to a newer owner"]);
+    group.hasPublished = false;
+    void append(reading(1, T0 + SECOND));
+    await passTime(12 * SECOND);
+    assert.equal(disks[0]!.devices.get("desk")?.counted, 2, "the log still says that it is ours");
+    await worker.stop();
+  }
+});
+
 Deno.test("a worker that is stopped hands over to the others, 4 s at the most, and stops at once without any", async () => {
   for (const hasOthers of [true, false]) {
     const { disks, append, start, passTime, group } = world();

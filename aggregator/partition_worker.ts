@@ -23,6 +23,7 @@ import type { Metrics } from "../core/ports/metrics.ts";
 import type { Publisher } from "../core/ports/publisher.ts";
 import {
   type Changes,
+  PartitionTaken,
   type RowsConfig,
   type Store,
   type StoredState,
@@ -210,7 +211,8 @@ export class PartitionWorker {
       await this.#settle();
     } catch (error) {
       if (!(error instanceof LogRefused || error instanceof StoreRefused)) throw error;
-      this.#stop(error.message);
+      if (error instanceof PartitionTaken) this.#supersede(error.message);
+      else this.#stop(error.message);
     } finally {
       await this.#finish();
     }
@@ -224,6 +226,12 @@ export class PartitionWorker {
     this.#state = "stopped";
     this.#sentence = sentence;
     this.ports.trace.emit("error", "aggregator.stopped", { partition: this.partition, sentence });
+  }
+
+  #supersede(sentence: string): void {
+    this.#state = "superseded";
+    this.#sentence = sentence;
+    this.ports.trace.emit("info", "aggregator.superseded", { partition: this.partition, sentence });
   }
 
   async #finish(): Promise<void> {
@@ -556,10 +564,7 @@ export class PartitionWorker {
       ({ offset, headers }) => offset > this.#ownerOffset && headers[headerNames.kind] === "owner",
     );
     if (end < 0) return records;
-    this.#state = "superseded";
-    this.#sentence = `it was taken by another worker (owner record ${recordAt(records, end).offset})`;
-    const fields = { partition: this.partition, sentence: this.#sentence };
-    this.ports.trace.emit("info", "aggregator.superseded", fields);
+    this.#supersede(`it was taken by another worker (owner record ${recordAt(records, end).offset})`);
     return firstOf(records, end);
   }
 

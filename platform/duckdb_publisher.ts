@@ -21,7 +21,7 @@ import { assert } from "../core/assert.ts";
 import type { Manifest } from "../core/manifest.ts";
 import { parseManifest } from "../core/manifest.ts";
 import type { Publisher } from "../core/ports/publisher.ts";
-import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
+import { PartitionTaken, StoreUnavailable } from "../core/ports/store.ts";
 import { isKept } from "../core/retention.ts";
 import type { PositionRow, WindowRow } from "../core/rows.ts";
 import { type Bounds, type BoundsByTable, noRows, replacing } from "./duckdb_bounds.ts";
@@ -81,6 +81,12 @@ export const publishedGraceMs = 5 * 60_000;
 
 /** New windows whose digest is summed here; of more DuckDB does it, which costs 15 ms and then a fifth per row. */
 const DIGESTED_HERE_MAX = 2_000;
+/**
+ * So many states of devices are published as they are: most replaced ones never left the journal, and finding the others
+ * costs more than writing them. Merging does it for many at once.
+ */
+const STATES_WHOLE_MAX = 4_096;
+
 export interface PublisherOptions {
   /** Merge before `publish` resolves: one thing after another, as a simulation needs it. Default: behind it. */
   readonly mergeInline?: boolean;
@@ -280,7 +286,8 @@ export class DuckdbPublisher implements Publisher {
   /** New rows of a table as one segment, newest time first. */
   async #writeNew(table: TableShape, bounds: Bounds, snapshot: Snapshot): Promise<Segment> {
     const rows = `FROM ${table.name} WHERE ${isNew(snapshot, table)}`;
-    const counting = table.newestBy === null ? `(${rows})` : newestOf(rows, table.newestBy);
+    const isWhole = table.newestBy === null || bounds.rows <= STATES_WHOLE_MAX;
+    const counting = isWhole ? `(${rows})` : newestOf(rows, table.newestBy);
     const order = table.timeColumn === null ? "version" : `${table.timeColumn} DESC, device`;
     const query = `SELECT version, ${selectList(table)} FROM ${counting} ORDER BY ${order}`;
     return await this.connection.use((connection) =>
@@ -354,7 +361,7 @@ export class DuckdbPublisher implements Publisher {
       const all = await readAllRecords(paths);
       const newest = newestOfEach(all, made.position.configHash).get(partition);
       if (newest !== undefined && newest.position.epoch > made.position.epoch) {
-        throw new StoreRefused(
+        throw new PartitionTaken(
           `partition ${partition} belongs to a newer owner (epoch ${newest.position.epoch}, ours is ` +
             `${made.position.epoch}): this worker stops publishing it`,
         );

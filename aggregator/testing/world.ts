@@ -1,6 +1,8 @@
 /** An aggregator in virtual time: simulated log, rows in memory. */
 import type { Assignments, LogReader } from "../../core/ports/log.ts";
 import { noMetrics } from "../../core/ports/metrics.ts";
+import type { Publisher } from "../../core/ports/publisher.ts";
+import { PartitionTaken } from "../../core/ports/store.ts";
 import { silentTrace } from "../../core/ports/trace.ts";
 import { MemoryDisk } from "../../core/testing/memory_store.ts";
 import { virtualClock } from "../../sim/clock.ts";
@@ -58,8 +60,18 @@ export function world(partitions = 1) {
       return Promise.resolve(200);
     },
   };
-  /** Whether there are other workers when one leaves. */
-  const group = { hasOthers: false };
+  /**
+   * Whether there are other workers when one leaves, and whether one of them has published what we work on; null: nothing
+   * is published.
+   */
+  const group = { hasOthers: false, hasPublished: null as boolean | null };
+  const publisher: Publisher = {
+    publish: (_open, publishedMs) =>
+      group.hasPublished === true
+        ? Promise.reject(new PartitionTaken("it belongs to a newer owner"))
+        : Promise.resolve({ isotherm: 1, generation: 1, publishedMs, configHash: "", partitions: [] }),
+    close: () => Promise.resolve(),
+  };
   /** `other`: the data folder has rows of a configuration with this hash. */
   const start = (config: Partial<AggregatorConfig> = {}, other: string | null = null) => {
     const own = log.open();
@@ -94,7 +106,10 @@ export function world(partitions = 1) {
       alerts,
       openPartition: async (partition, rows) => {
         if (other !== null) await rows.mayRebuild(other);
-        return { store: disks[partition]!.open(partition), publisher: null };
+        return {
+          store: disks[partition]!.open(partition),
+          publisher: group.hasPublished === null ? null : publisher,
+        };
       },
     }, whole);
     const endpoints = createEndpoints(

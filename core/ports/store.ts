@@ -105,6 +105,11 @@ export class StoreRefused extends Error {
   override name = "StoreRefused";
 }
 
+/** Another worker has the partition by now, and its publications count. Nothing for a person to do. */
+export class PartitionTaken extends StoreRefused {
+  override name = "PartitionTaken";
+}
+
 /** With what configuration a partition's rows are to be, and what becomes of rows that are there with another one. */
 export interface RowsConfig {
   readonly config: PublishedConfig;
