@@ -183,7 +183,10 @@ export function drawScenario(
   const incidents = drawIncidents(seededRandom(seed, "incidents"), scenario, allowed);
   const rules = drawRulesOf(seededRandom(seed, "rules"), scenario, faults);
   incidents.push(...rules.incidents);
-  if (onFiles && faults === undefined) incidents.push(...drawDamage(seededRandom(seed, "damage"), scenario));
+  if (onFiles && faults === undefined) {
+    incidents.push(...drawDamage(seededRandom(seed, "damage"), scenario));
+    incidents.push(...drawCompany(seededRandom(seed, "company"), scenario));
+  }
   const isRuled = rules.files.length > 0;
   return {
     ...scenario,
@@ -231,6 +234,23 @@ function drawDamage(random: Random, { faultsMs, workers }: Omit<Scenario, "incid
     ...draw("file_error", 4, inSteps(24)),
     ...draw("crash_while_publishing", 3, (random) => ({ ...inSteps(24)(random), ...forSeconds(random) })),
   ];
+}
+
+/**
+ * What damage to files should meet and seldom does, since runs on files are few and short: outcomes that only some faults
+ * have, each in half of these runs.
+ */
+function drawCompany(random: Random, { faultsMs, boards }: Omit<Scenario, "incidents">): Incident[] {
+  const kinds: readonly IncidentKind[] = [
+    ...["hostile_sender", "ingest_crash", "wifi_down", "sensor_silent", "sensor_out_of_range"] as const,
+  ];
+  return kinds.filter(() => chance(random, 1, 2)).map((kind) => ({
+    kind,
+    atMs: below(random, faultsMs),
+    board: below(random, boards.length),
+    count: 20,
+    forMs: 10 * MINUTE,
+  }));
 }
 
 /** Each board by a source of its own: one board more does not change the others. */
