@@ -4,7 +4,9 @@ import type { Contender } from "./contender.ts";
 const root = decodeURIComponent(new URL("../", import.meta.url).pathname);
 
 /** Those of `deno task start:aggregator`; without the task, whose shell would be measured in its place. */
-const PERMISSIONS = ["read", "write", "net", "env", "ffi", "sys"].map((name) => `--allow-${name}`);
+const startArgs =
+  (JSON.parse(await Deno.readTextFile(`${root}deno.json`)).tasks["start:aggregator"].command as string)
+    .split(" ").slice(1, -1);
 
 export interface Job {
   /** `host:port` of the broker. */
@@ -21,7 +23,7 @@ export function isotherm(job: Job, name: string, windows: string, port: number):
   return {
     name,
     command: Deno.execPath(),
-    args: ["run", ...PERMISSIONS, `${root}aggregator/main.ts`],
+    args: [...startArgs, `${root}aggregator/main.ts`],
     env: {
       // A group of its own: the contender before was killed, and its group waits for it for the length of a session.
       ISOTHERM_LOG: `kafka://${job.broker}/${job.topic}?group=${groupOf(job.folder)}`,

@@ -122,14 +122,3 @@ Deno.test("keys made, rotated and revoked by the command are in force within two
   assert.equal(await post(first, "desk-1"), 401);
   await Deno.remove(folder, { recursive: true });
 });
-
-Deno.test("compose starts it with the memory flags of the task, which are those that the benchmark measures", async () => {
-  const textOf = (file: string) => Deno.readTextFile(new URL(`../${file}`, import.meta.url));
-  const flagsIn = (text: string) => text.match(/--v8-flags=[^\s"]+/g);
-  const { tasks } = JSON.parse(await textOf("deno.json")) as { tasks: Record<string, { command: string }> };
-  const flags = flagsIn(tasks["start:ingest"]!.command);
-  assert.equal(flags?.length, 1);
-  const compose = await textOf("compose.yaml");
-  const ingest = compose.slice(compose.indexOf("\n  ingest:"), compose.indexOf("- ingest/main.ts"));
-  assert.deepEqual(flagsIn(ingest), flags);
-});
