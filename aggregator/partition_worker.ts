@@ -12,13 +12,7 @@ import { assert, AssertionFailed } from "../core/assert.ts";
 import { type DeviceView, Partition } from "../core/partition.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import type { LiveFeed } from "../core/ports/live_feed.ts";
-import {
-  type LogReader,
-  LogRefused,
-  LogUnavailable,
-  type LogWriter,
-  type NewRecord,
-} from "../core/ports/log.ts";
+import { type LogReader, LogRefused, LogUnavailable, type LogWriter } from "../core/ports/log.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
 import type { Publisher } from "../core/ports/publisher.ts";
 import {
@@ -26,18 +20,21 @@ import {
   PartitionTaken,
   type RowsConfig,
   type Store,
-  type StoredState,
   StoreRefused,
   StoreUnavailable,
 } from "../core/ports/store.ts";
 import type { Trace } from "../core/ports/trace.ts";
+import type { PositionRow } from "../core/rows.ts";
 import { findMarked, firstOf, recordAt, type Records } from "../core/records.ts";
-import { formatVersion, headerNames } from "../core/schema.ts";
+import { headerNames } from "../core/schema.ts";
 import type { AlertPort } from "./alert_desk.ts";
 import type { PartitionAlerts } from "./alerts_answer.ts";
 import type { AggregatorConfig } from "./config.ts";
 import { around, type ExplainQuery, explanation } from "./explain.ts";
-import { configHash, publishedConfig, recordHash } from "./hashes.ts";
+import { ControlRecords } from "./control_records.ts";
+import { configHash, recordHash } from "./hashes.ts";
+import { Recognition } from "./recognition.ts";
+import { Teller } from "./teller.ts";
 import { TallyMetrics } from "./worker_metrics.ts";
 
 export interface WorkerPorts {
@@ -94,15 +91,10 @@ export class WorkerUnavailable extends Error {
 
 const RETRY_FIRST_MS = 250;
 const RETRY_MAX_MS = 5_000;
-/** Watchers are told of open windows, devices and positions so often at the most, of so many devices at a time. */
-const TELL_EVERY_MS = 500;
-const TOLD_DEVICES_MAX = 2_000;
 /** While the log is being caught up its end is looked at so often. */
 const END_EVERY_MS = 1_000;
 /** A read of fewer records has come to the log's end. */
 const LARGE_READ_RECORDS = 500;
-/** Partition counts that a stored configuration hash is tried with, to name what has changed. */
-const PARTITIONS_TRIED_MAX = 1_024;
 
 export class PartitionWorker {
   #state: WorkerState = "starting";
@@ -129,8 +121,6 @@ export class PartitionWorker {
   #isPublished = true;
   #publishDueMs = 0;
   #tickDueMs = 0;
-  #tellDueMs = 0;
-  #toldOffset = -1;
   #endOffset = 0;
   #endDueMs = 0;
   /** Offset of the rules that we have recorded last. */
@@ -138,6 +128,8 @@ export class PartitionWorker {
   #committedMs: number | null = null;
   #published: WorkerStatus["published"] = null;
   readonly #tally: TallyMetrics;
+  readonly #control: ControlRecords;
+  readonly #teller: Teller;
 
   constructor(
     readonly partition: number,
@@ -145,6 +137,8 @@ export class PartitionWorker {
     readonly config: AggregatorConfig,
   ) {
     this.#tally = new TallyMetrics(ports.metrics);
+    this.#control = new ControlRecords(ports.writer, partition);
+    this.#teller = new Teller(ports);
   }
 
   status(): WorkerStatus {
@@ -254,96 +248,35 @@ export class PartitionWorker {
 
   async #start(signal: AbortSignal): Promise<void> {
     const { partitions } = this.ports.reader;
-    const rows: RowsConfig = {
-      config: publishedConfig(this.config.judge, partitions),
-      mayRebuild: (otherHash) => this.#mayRebuild(otherHash),
-    };
+    const { judge } = this.config;
+    const recognition = new Recognition(this.ports, judge, this.partition);
+    const rows = recognition.rowsConfig();
     const opened = await this.#retried(signal, () => this.ports.openPartition(this.partition, rows));
     if (opened === undefined) return;
     [this.#store, this.#publisher] = [opened.store, opened.publisher];
-    const { judge } = this.config;
     const { store } = opened;
     const stored = await this.#retried(signal, () => store.load(Partition.openFrom(judge)));
     if (stored === undefined) return;
     const storedHash = stored.position?.configHash ?? rows.config.hash;
-    if (storedHash !== rows.config.hash) throw this.#otherConfig(storedHash);
+    if (storedHash !== rows.config.hash) throw recognition.otherConfig(storedHash);
     this.#fold = Partition.restore(judge, this.partition, partitions, stored);
     this.#committed = stored.position;
     this.ports.alerts?.took(this.partition, stored.alerts.newest);
-    await this.#retried(signal, () => this.#recognise(stored));
+    await this.#retried(signal, () => this.#recognise(recognition, stored.position));
     if (!this.#isWorking()) return;
     if (!this.config.replay) await this.#retried(signal, () => this.#takeOwnership());
     this.#isPublished = stored.position === null;
     if (this.#state === "starting") this.#state = "running";
   }
 
-  /** Rows of another configuration are made anew, beside the old ones, where the log still has everything. */
-  async #mayRebuild(otherHash: string): Promise<void> {
-    if (this.#partitionsOf(otherHash) !== null) throw this.#otherConfig(otherHash);
-    const { earliest } = await this.ports.reader.range(this.partition);
-    if (earliest > 0) {
-      throw this.#otherConfig(otherHash, `, which no longer has its first ${earliest} records`);
-    }
-    this.ports.trace.emit("info", "aggregator.rebuilding", { partition: this.partition, otherHash });
-  }
-
-  /** Partitions of the log that rows with this hash come from, if they are ours in everything else; null if not. */
-  #partitionsOf(hash: string): number | null {
-    for (let count = 1; count <= PARTITIONS_TRIED_MAX; count++) {
-      if (configHash(this.config.judge, count) === hash) return count;
-    }
-    return null;
-  }
-
-  /** Why stored rows with this hash can't be gone on with. */
-  #otherConfig(hash: string, ofTheLog = ""): StoreRefused {
-    const count = this.#partitionsOf(hash);
-    if (count !== null) {
-      return new StoreRefused(
-        `the stored rows come from a log of ${count} partitions, this one has ${this.ports.reader.partitions}: ` +
-          "devices would change their partition. Use the log with the old count, or start with an empty data folder " +
-          "to rebuild from the log",
-      );
-    }
-    return new StoreRefused(
-      "the stored rows were made with another configuration of windows or bounds, and can't be made anew from the log" +
-        `${ofTheLog}: go back to that configuration, or start with a new data folder (ISOTHERM_DATA) and --accept-gap, ` +
-        "which makes rows of what the log still has while the old ones stay readable",
-    );
-  }
-
-  /** Compares the record before our position with what was stored of it. */
-  async #recognise(stored: StoredState): Promise<void> {
-    const { reader } = this.ports;
-    const position = stored.position;
-    const nextOffset = position?.nextOffset ?? 0;
-    const { earliest, next } = await reader.range(this.partition);
-    this.#endOffset = next;
-    if (nextOffset > next) {
-      throw new LogRefused(
-        `partition ${this.partition} of the log ends at ${next}, but rows up to ${nextOffset} are stored: it was ` +
-          "truncated or re-created. Bring the old log back, or move the data folder away to start anew",
-      );
-    }
-    if (nextOffset < earliest) return this.#skipGap(nextOffset, earliest);
-    if (position === null || position.lastOffset === null || position.lastOffset < earliest) return;
-    const limits = { recordsMax: 1, bytesMax: Infinity, waitMs: this.config.readWaitMs };
-    const outcome = await reader.read(this.partition, position.lastOffset, limits);
-    if (outcome.kind === "revoked") {
-      // The next owner will look; this is no other log.
+  async #recognise(recognition: Recognition, position: PositionRow | null): Promise<void> {
+    const recognised = await recognition.recognise(position, this.config.readWaitMs);
+    if (recognised.kind === "revoked") {
       this.#state = "released";
       return;
     }
-    const record = outcome.kind === "records" ? outcome.records[0] : undefined;
-    if (outcome.kind === "records" && record === undefined) {
-      throw new LogUnavailable(`record ${position.lastOffset} didn't come within the wait`, RETRY_FIRST_MS);
-    }
-    if (record?.offset !== position.lastOffset || recordHash(record) !== position.lastHash) {
-      throw new LogRefused(
-        `record ${position.lastOffset} of partition ${this.partition} is not the one that the stored rows end with: ` +
-          "this is another log. Point to the log that the data folder belongs to, or to another data folder",
-      );
-    }
+    this.#endOffset = recognised.nextOffset;
+    if (recognised.kind === "gap") this.#skipGap(position?.nextOffset ?? 0, recognised.earliest);
   }
 
   #skipGap(fromOffset: number, earliest: number): void {
@@ -361,24 +294,15 @@ export class PartitionWorker {
   }
 
   async #takeOwnership(): Promise<void> {
-    const value = new TextEncoder().encode(JSON.stringify({ worker: this.config.worker }));
-    const [appended] = await this.ports.writer.append([this.#control("owner", value)]);
-    this.#ownerOffset = appended!.offset;
+    this.#ownerOffset = (await this.#control.owner(this.config.worker)).offset;
   }
 
   /** Puts the rules of alerts into the log when they differ from those in force, once everything in it is folded. */
   async #recordRules(): Promise<void> {
-    const { alerts, writer } = this.ports;
-    const [fold, text] = [this.#fold, alerts?.rules() ?? null];
+    const [fold, text] = [this.#fold, this.ports.alerts?.rules() ?? null];
     if (text === null || fold === null || this.config.replay || text === fold.alerts.text) return;
     if (this.#endOffset > fold.nextOffset || this.#rulesOffset >= fold.nextOffset) return;
-    const [appended] = await writer.append([this.#control("rules", new TextEncoder().encode(text))]);
-    this.#rulesOffset = appended!.offset;
-  }
-
-  #control(kind: "owner" | "tick" | "rules", value: Uint8Array | null): NewRecord {
-    const headers = { [headerNames.version]: formatVersion, [headerNames.kind]: kind };
-    return { partition: this.partition, key: null, value, headers };
+    this.#rulesOffset = (await this.#control.rules(text)).offset;
   }
 
   // --- step --------------------------------------------------------------------------------------------------------
@@ -390,10 +314,9 @@ export class PartitionWorker {
     if (records.length > 0) await this.#foldRead(records, signal);
     else if (this.#held > 0) await this.#commitHeld(signal);
     else await this.#retried(signal, () => this.#tickIfDue());
-    const { clock } = this.ports;
     await this.#retried(signal, () => this.#lookAtEnd(records.length));
     await this.#retried(signal, () => this.#recordRules());
-    if (clock.monotonicMs() >= this.#tellDueMs) this.#tell();
+    if (this.#fold !== null) this.#teller.tellIfDue(this.#fold);
     if (!this.#isPublishDue()) return;
     if (this.#held > 0) await this.#commitHeld(signal);
     if (await this.#settle() && this.#fold !== null) {
@@ -450,31 +373,9 @@ export class PartitionWorker {
     const nowMs = clock.monotonicMs();
     const isPublishWaiting = !this.#isPublished && this.#publishing === null;
     const untilPublish = isPublishWaiting ? this.#publishDueMs - nowMs : Infinity;
-    const untilTell = this.#fold!.hasUnshown && this.ports.live.isWatched()
-      ? this.#tellDueMs - nowMs
-      : Infinity;
+    const untilTell = this.#teller.waitMs(this.#fold!);
     const untilCommit = this.#held > 0 ? this.#heldSinceMs + this.config.commitEveryMs - nowMs : Infinity;
     return Math.max(0, Math.min(this.config.readWaitMs, untilPublish, untilTell, untilCommit));
-  }
-
-  /** Tells watchers what has changed since they were told last; the newest state, not every step. */
-  #tell(): void {
-    const { clock, live } = this.ports;
-    const fold = this.#fold;
-    if (fold === null) return;
-    this.#tellDueMs = clock.monotonicMs() + TELL_EVERY_MS;
-    if (!live.isWatched()) {
-      this.#toldOffset = fold.nextOffset;
-      return fold.forgetUnshown();
-    }
-    for (const { row, last, open } of fold.takeUnshown(TOLD_DEVICES_MAX)) {
-      live.emit({ kind: "device", row, last });
-      for (const window of open) live.emit({ kind: "window", row: window, open: true });
-    }
-    if (fold.nextOffset === this.#toldOffset) return;
-    this.#toldOffset = fold.nextOffset;
-    const { partition } = this;
-    live.emit({ kind: "position", partition, nextOffset: fold.nextOffset, appendMs: fold.appendHighMs });
   }
 
   /** Keeps up with where the log ends. A small read has come to the end. */
@@ -527,8 +428,9 @@ export class PartitionWorker {
 
   /** Begins to commit what is folded. */
   async #commitHeld(signal: AbortSignal): Promise<void> {
+    if (this.#fold === null) return; // the transaction before was given up
     const { partitions } = this.ports.reader;
-    const taken = this.#fold!.takeChanges(this.#lastHash, configHash(this.config.judge, partitions));
+    const taken = this.#fold.takeChanges(this.#lastHash, configHash(this.config.judge, partitions));
     const recordCount = this.#held;
     this.#held = 0;
     // Ours from the first transaction on, not only once the fold has come to our owner record.
@@ -539,7 +441,7 @@ export class PartitionWorker {
 
   /** Commits what is folded once more before the end; tried once. */
   async #commitLast(): Promise<void> {
-    if (this.#held === 0 || this.#fold === null) return;
+    if (this.#held === 0) return;
     const once = new AbortController();
     await this.#commitHeld(once.signal);
     once.abort();
@@ -591,13 +493,12 @@ export class PartitionWorker {
   /** Appends a tick when silence should have closed a window by our own clock, and the log itself has stood still. */
   async #tickIfDue(): Promise<void> {
     if (this.config.replay) return;
-    const { clock, writer } = this.ports;
     const dueMs = this.#fold!.nextDueMs();
-    const nowMs = clock.nowMs();
+    const nowMs = this.ports.clock.nowMs();
     if (nowMs < dueMs + this.config.tickAfterMs || nowMs < this.#tickDueMs) return;
-    const [appended] = await writer.append([this.#control("tick", null)]);
+    const { appendMs } = await this.#control.tick();
     // A log whose clock is behind ours would close nothing yet: wait for it instead of filling it with ticks.
-    this.#tickDueMs = nowMs + Math.max(this.config.tickAfterMs, dueMs - appended!.appendMs);
+    this.#tickDueMs = nowMs + Math.max(this.config.tickAfterMs, dueMs - appendMs);
   }
 
   /** Publishes what is committed; tried again later when it fails. Never rejects, see {@link #failure}. */
