@@ -1,4 +1,4 @@
-/** Makes a failing scenario smaller while it still fails: fewer incidents, then boards, workers, ingests and minutes. */
+/** Makes a failing scenario smaller while it still fails: fewer incidents, then rules, boards, workers, ingests and minutes. */
 import type { Incident, Scenario } from "./scenario.ts";
 import { shrinkAsync } from "./shrink.ts";
 
@@ -18,6 +18,9 @@ export async function shrinkScenario(
   for (;;) {
     const before = JSON.stringify(smallest);
     await shrinkAsync(smallest.incidents, (incidents) => accept({ ...smallest, incidents }));
+    if (smallest.rules !== undefined && !await accept(withoutRules(smallest))) {
+      await shrinkAsync(smallest.rules, (rules) => accept({ ...smallest, rules }));
+    }
     for (let i = smallest.boards.length - 1; i >= 0 && smallest.boards.length > 1; i--) {
       await accept(withoutBoard(smallest, i));
     }
@@ -30,6 +33,10 @@ export async function shrinkScenario(
     }
     if (JSON.stringify(smallest) === before) return smallest;
   }
+}
+
+function withoutRules({ rules: _, ...scenario }: Scenario): Scenario {
+  return scenario;
 }
 
 function withoutBoard(scenario: Scenario, number: number): Scenario {
