@@ -11,9 +11,10 @@
  *
  * A row lives in the live file until it is published durably, then in a segment only, so the live file stays small and
  * what people read is the data itself, not a copy. Readings of large transactions are in a segment from the start
- * (`duckdb_sealer.ts`), small transactions are one row until they are needed (`duckdb_journal.ts`). Newest devices, boots and alerts stay in the live file as well, and so
- * do windows that silence closed ahead of their device's watermark: with them `load` reads no history. `version`, the
- * number of the transaction, tells what is where: up to the published version a row is in a segment, above it is not.
+ * (`duckdb_sealer.ts`), small transactions are one row until they are needed (`duckdb_journal.ts`). Newest devices, boots
+ * and alerts stay in the live file as well, and so do windows that silence closed ahead of their device's watermark: with
+ * them `load` reads no history. `version`, the number of the transaction, tells what is where: up to the published
+ * version a row is in a segment, above it is not.
  *
  * Rejected: one growing file (readers are locked out, publishing costs its size, deleting gives nothing back);
  * upserts under an index (rows are never freed, commits cost twice as much).
@@ -42,9 +43,9 @@ import {
   rowsOf,
   spanOfReadings,
 } from "./duckdb_bounds.ts";
-import { readRows, TableWriter, type Versioned } from "./duckdb_columns.ts";
+import { ChangesWriter } from "./duckdb_changes_writer.ts";
+import { readRows, type Versioned } from "./duckdb_columns.ts";
 import { Journal } from "./duckdb_journal.ts";
-import { ReadingWriter } from "./duckdb_reading_writer.ts";
 import { type CreateInstance, LiveFile, readParquet } from "./duckdb_live.ts";
 import { type DataPaths, dataPaths, newestRecord, type PartitionRecord } from "./duckdb_published.ts";
 import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
@@ -160,19 +161,7 @@ interface Attempt {
 }
 
 export class DuckdbStore implements Store {
-  readonly #writers = {
-    readings: new ReadingWriter(),
-    quarantined: new TableWriter(quarantineTable.name, quarantineTable.columns, true),
-    released: new TableWriter(releaseTable.name, releaseTable.columns, true),
-    gaps: new TableWriter(gapTable.name, gapTable.columns, true),
-    windows: new TableWriter(windowTable.name, windowTable.columns, true),
-    devices: new TableWriter(deviceTable.name, deviceTable.columns, true),
-    boots: new TableWriter(bootTable.name, bootTable.columns, true),
-    alerts: new TableWriter(alertTable.name, alertTable.columns, true),
-    alertRules: new TableWriter(alertRuleTable.name, alertRuleTable.columns, true),
-    alertStates: new TableWriter(alertStateTable.name, alertStateTable.columns, true),
-    position: new TableWriter(positionTable.name, positionTable.columns, true),
-  };
+  readonly #writer = new ChangesWriter();
   readonly #lookup: Lookup;
   /** Checks segments before anything is read from them. */
   readonly guard: SegmentGuard;
@@ -476,7 +465,7 @@ export class DuckdbStore implements Store {
     if (transactions.length === 0) return;
     try {
       await this.live.transaction("committing", async (writer) => {
-        await this.#append(writer, transactions);
+        await this.#writer.append(writer, transactions);
         await this.#journal.clear(writer);
         if (sealed !== null) await this.#sealer.name(writer, sealed, transactions.at(-1)!.version);
       });
@@ -484,23 +473,6 @@ export class DuckdbStore implements Store {
       this.#journal.doubt();
       throw error;
     }
-  }
-
-  async #append(writer: DuckDBConnection, transactions: readonly Versioned<Changes>[]): Promise<void> {
-    const { alerts, alertRules, alertStates, ...writers } = this.#writers;
-    const each = <Row>(rows: (changes: Changes) => Row) =>
-      transactions.map(({ version, rows: changes }) => ({ version, rows: rows(changes) }));
-    await writers.readings.appendAll(writer, each((changes) => changes.readings));
-    await writers.quarantined.appendAll(writer, each((changes) => changes.quarantined));
-    await writers.released.appendAll(writer, each((changes) => changes.released));
-    await writers.gaps.appendAll(writer, each((changes) => changes.gaps));
-    await writers.windows.appendAll(writer, each((changes) => changes.windows));
-    await writers.devices.appendAll(writer, each((changes) => changes.devices));
-    await writers.boots.appendAll(writer, each((changes) => changes.boots));
-    await alerts.appendAll(writer, each((changes) => changes.alerts.alerts));
-    await alertRules.appendAll(writer, each((changes) => changes.alerts.rules));
-    await alertStates.appendAll(writer, each((changes) => changes.alerts.states));
-    await writers.position.appendAll(writer, each((changes) => [changes.position]));
   }
 
   #guarded<T>(action: string, task: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
@@ -657,7 +629,7 @@ export class DuckdbStore implements Store {
            ORDER BY log_offset DESC, log_index DESC LIMIT ${limits.alertsRememberedMax}`,
         );
       }
-      await this.#writers.position.append(writer, [record.position], record.version);
+      await this.#writer.appendPosition(writer, record.position, record.version);
     });
     await this.#readPosition();
   }
