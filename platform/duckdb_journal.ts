@@ -8,7 +8,8 @@
  * looked up or published, before a large transaction, when it has become much, and at the start after a crash.
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
-import type { Changes } from "../core/ports/store.ts";
+import { assert } from "../core/assert.ts";
+import { type Changes, reusedReadingsMin } from "../core/ports/store.ts";
 import { readRows, type Versioned } from "./duckdb_columns.ts";
 import { packChanges, unpackChanges } from "./duckdb_journal_text.ts";
 import type { LiveFile } from "./duckdb_live.ts";
@@ -16,6 +17,7 @@ import { journalTable, selectList } from "./duckdb_tables.ts";
 
 /** Rows above which a transaction goes into the tables itself: packing them costs more than planning. */
 const TRANSACTION_ROWS_MAX = 500;
+assert(TRANSACTION_ROWS_MAX < reusedReadingsMin, "what waits is kept, so its columns must not be used again");
 /** Rows that may wait: about 10 MB, put into the tables in 40 ms. */
 const WAITING_ROWS_MAX = 20_000;
 
