@@ -372,8 +372,8 @@ export const mutants: readonly Mutant[] = [
   world(
     "no_tick",
     "aggregator/partition_worker",
-    "if (this.config.replay) return;\n    const { clock, writer }",
-    "if (this.config.replay || this.partition >= 0) return;\n    const { clock, writer }",
+    "if (this.config.replay) return;\n    const dueMs",
+    "if (this.config.replay || this.partition >= 0) return;\n    const dueMs",
     "window timers lost: no new input, no close (bytewax#138)",
   ),
   world(

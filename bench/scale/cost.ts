@@ -38,7 +38,7 @@ export async function costOf(fleet: Fleet): Promise<Cost> {
     const end = new AbortController();
     const running = aggregator.run(end.signal);
     const isDone = () => aggregator.status().some(({ nextOffset }) => nextOffset >= fleet.records);
-    while (!isDone()) await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 20))]);
+    while (!isDone()) await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 200))]);
     end.abort();
     await running;
     const { user, system } = process.cpuUsage(before);
