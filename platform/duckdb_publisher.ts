@@ -54,7 +54,8 @@ import {
 import { shownWith } from "./duckdb_shown.ts";
 import { SegmentWriter } from "./duckdb_segment_writer.ts";
 import { type Segment, segmentLimits } from "./duckdb_segments.ts";
-import { type DuckdbStore, publishedVersion } from "./duckdb_store.ts";
+import { publishedVersion } from "./duckdb_state.ts";
+import type { DuckdbStore } from "./duckdb_store.ts";
 import {
   kindsOf,
   newestOf,

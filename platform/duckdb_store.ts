@@ -21,10 +21,9 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
 import { assert } from "../core/assert.ts";
-import { limits } from "../core/limits.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
 import type { PublishedConfig } from "../core/manifest.ts";
-import type { AlertRow, PositionRow } from "../core/rows.ts";
+import type { PositionRow } from "../core/rows.ts";
 import {
   type Changes,
   type Known,
@@ -34,47 +33,28 @@ import {
   type StoredState,
   StoreUnavailable,
 } from "../core/ports/store.ts";
-import {
-  type Bounds,
-  type BoundsByTable,
-  boundsOf,
-  joinTables,
-  replacing,
-  rowsOf,
-  spanOfReadings,
-} from "./duckdb_bounds.ts";
+import { type BoundsByTable, boundsOf, joinTables, rowsOf, spanOfReadings } from "./duckdb_bounds.ts";
 import { ChangesWriter } from "./duckdb_changes_writer.ts";
-import { readRows, type Versioned } from "./duckdb_columns.ts";
+import type { Versioned } from "./duckdb_columns.ts";
 import { Journal } from "./duckdb_journal.ts";
-import { type CreateInstance, LiveFile, readParquet } from "./duckdb_live.ts";
+import { type CreateInstance, LiveFile } from "./duckdb_live.ts";
 import { type DataPaths, dataPaths, newestRecord, type PartitionRecord } from "./duckdb_published.ts";
-import { finite, HIGHEST_MS, Lookup, type NeedReading, windowKey } from "./duckdb_lookup.ts";
-import { SegmentGuard, stateTables, StoreDamaged } from "./duckdb_damage.ts";
+import { finite, Lookup } from "./duckdb_lookup.ts";
+import { SegmentGuard, StoreDamaged } from "./duckdb_damage.ts";
 import { Sealer } from "./duckdb_sealer.ts";
 import type { Segment } from "./duckdb_segments.ts";
-import { openDespiteDamage, StateDamaged } from "./duckdb_recovery.ts";
-import { storeError } from "./duckdb_errors.ts";
+import { openDespiteDamage } from "./duckdb_recovery.ts";
 import {
-  alertRuleTable,
-  alertStateTable,
-  alertTable,
-  bootTable,
-  deviceTable,
-  gapTable,
-  kindsOf,
-  liveTables,
-  newestOf,
-  positionTable,
-  quarantineTable,
-  readingTable,
-  releaseTable,
-  sealedTable,
-  segmentTables,
-  selectList,
-  type Table,
-  type TableShape,
-  windowTable,
-} from "./duckdb_tables.ts";
+  checkStates,
+  readPosition,
+  readState,
+  readUnpublished,
+  removePublished,
+  removeSuperseded,
+  takePublished,
+} from "./duckdb_state.ts";
+import { storeError } from "./duckdb_errors.ts";
+import { liveTables, quarantineTable, readingTable } from "./duckdb_tables.ts";
 
 export interface StoreOptions {
   /** The data folder; made if it is not there. Partitions of one log share it. */
@@ -228,7 +208,7 @@ export class DuckdbStore implements Store {
         else await this.#retire(this.#record.version);
       }
       await this.#sealer.restore(this.#record?.version ?? 0);
-      this.#unpublished = await this.#readUnpublished();
+      this.#unpublished = await readUnpublished(this.live.writer, this.#record);
     });
   }
 
@@ -281,30 +261,8 @@ export class DuckdbStore implements Store {
   load(openFrom: (watermarkMs: number | null) => number): Promise<StoredState> {
     return this.#guarded("reading the stored state", async (connection) => {
       await this.#readPosition();
-      const devices = await this.#newest(connection, deviceTable);
-      const boots = await this.#newest(connection, bootTable);
-      const newestWindows = newestOf("FROM window_rows", windowKey);
-      const closedAhead = await readRows(
-        await connection.stream(
-          `SELECT ${prefixed("w", selectList(windowTable))} FROM ${newestWindows} w
-           JOIN (${newestDevices}) d USING (device) WHERE ${isAhead}
-           ORDER BY w.window_start, w.device, w.window_size`,
-        ),
-        kindsOf(windowTable),
-        windowTable.make,
-      );
-      const needs = devices.map((device): NeedReading => ({
-        device: device.device,
-        fromMs: finite(openFrom(device.watermarkMs)),
-        toMs: HIGHEST_MS,
-      }));
-      const openReadings = await this.#lookup.rowsBetween(connection, readingTable, needs);
-      const alerts = {
-        rules: await this.#newest(connection, alertRuleTable),
-        states: await this.#newest(connection, alertStateTable),
-        newest: await this.#newestAlerts(connection),
-      };
-      return { position: this.#position, devices, boots, closedAhead, openReadings, alerts };
+      const state = await readState(connection, openFrom, this.#lookup);
+      return { position: this.#position, ...state };
     });
   }
 
@@ -484,17 +442,7 @@ export class DuckdbStore implements Store {
   }
 
   async #readPosition(): Promise<void> {
-    const [newest] = await readRows(
-      await this.live.writer.stream(
-        `SELECT version, ${selectList(positionTable)} FROM position_rows
-         WHERE version = (SELECT max(version) FROM position_rows)`,
-      ),
-      ["int64", ...kindsOf(positionTable)],
-      (cells, index) => ({
-        version: cells[0]![index] as number,
-        position: positionTable.make(cells.slice(1), index),
-      }),
-    );
+    const newest = await readPosition(this.live.writer);
     this.#version = newest?.version ?? 0;
     this.#position = newest?.position ?? null;
   }
@@ -512,65 +460,16 @@ export class DuckdbStore implements Store {
     }
   }
 
-  async #newest<Row>(connection: DuckDBConnection, table: Table<Row>): Promise<Row[]> {
-    const key = table.newestBy!.join(", ");
-    const result = await connection.stream(
-      `SELECT ${selectList(table)} FROM ${newestOf(`FROM ${table.name}`, table.newestBy!)} ORDER BY ${key}`,
-    );
-    return await readRows(result, kindsOf(table), table.make);
-  }
-
-  async #newestAlerts(connection: DuckDBConnection): Promise<AlertRow[]> {
-    const result = await connection.stream(`SELECT * FROM (${newestAlerts}) ORDER BY log_offset, log_index`);
-    return await readRows(result, kindsOf(alertTable), alertTable.make);
-  }
-
-  async #readUnpublished(): Promise<BoundsByTable> {
-    const tables = new Map<string, Bounds>();
-    const bounds = async (key: string, table: TableShape, where: string) => {
-      const time = table.timeColumn;
-      const append = table.columns.some(({ name }) => name === "append_time") ? "append_time" : null;
-      const ms = (aggregate: string, name: string | null) =>
-        name === null ? "NULL::BIGINT" : `epoch_ms(${aggregate}(${name}))`;
-      const result = await this.live.writer.stream(
-        `SELECT count(*), ${ms("min", time)}, ${ms("max", time)}, ${
-          ms("max", append)
-        } FROM ${table.name} WHERE ${where}`,
-      );
-      const [found] = await readRows(result, ["int64", "int64", "int64", "int64"], (cells, index) => ({
-        rows: cells[0]![index] as number,
-        minMs: cells[1]![index] as number | null,
-        maxMs: cells[2]![index] as number | null,
-        maxAppendMs: cells[3]![index] as number | null,
-      }));
-      if (found !== undefined && found.rows > 0) tables.set(key, found);
-    };
-    for (const table of segmentTables) {
-      await bounds(table.name, table, `version > ${publishedVersion(table, this.#record)}`);
-    }
-    const after = publishedVersion(windowTable, this.#record);
-    await bounds(replacing, windowTable, `version > ${after} AND replaces IS NOT NULL`);
-    return tables;
-  }
-
-  /** Removes published rows from the live file, except windows that are ahead of their device's watermark. */
+  /** Removes published rows from the live file, and what newer versions have replaced. */
   async #retire(version: number): Promise<void> {
-    await this.live.transaction("removing published rows", async (writer) => {
-      for (const table of [readingTable, quarantineTable, releaseTable, gapTable, sealedTable]) {
-        await writer.run(`DELETE FROM ${table.name} WHERE version <= ${version}`);
-      }
-      await writer.run(
-        `DELETE FROM window_rows WHERE version <= ${version} AND rowid NOT IN (
-           SELECT w.rowid FROM window_rows w JOIN (${newestDevices}) d USING (device)
-           WHERE ${isAhead} AND w.version <= ${version})`,
-      );
-      await writer.run(
-        `DELETE FROM alert_rows WHERE version <= ${version}
-           AND (log_offset, log_index) NOT IN (SELECT (log_offset, log_index) FROM (${newestAlerts}))`,
-      );
-    });
+    await this.live.transaction("removing published rows", (writer) => removePublished(writer, version));
     await this.#removeSuperseded();
     this.#retirable = 0;
+  }
+
+  async #removeSuperseded(): Promise<void> {
+    await this.live.transaction("removing superseded rows", removeSuperseded);
+    this.#superseded = 0;
   }
 
   async #checkpoint(): Promise<void> {
@@ -578,83 +477,13 @@ export class DuckdbStore implements Store {
     this.#logged = 0;
   }
 
-  /** Removes versions of devices, boots and position that newer ones have replaced, published or not. */
-  async #removeSuperseded(): Promise<void> {
-    await this.live.transaction("removing superseded rows", async (writer) => {
-      for (const table of [deviceTable, bootTable, alertRuleTable, alertStateTable, positionTable]) {
-        await writer.run(
-          `DELETE FROM ${table.name} WHERE rowid NOT IN (
-             SELECT arg_max(rowid, version) FROM ${table.name} GROUP BY ${table.newestBy!.join(", ")})`,
-        );
-      }
-    });
-    this.#superseded = 0;
-  }
-
   /** The live file is new or older than the publication: the publication's state takes its place. */
   async #takeFromPublished(record: PartitionRecord): Promise<void> {
-    const lost = (record.lost ?? []).find(({ table }) => stateTables.includes(table));
-    if (lost !== undefined) {
-      throw new StateDamaged(
-        `${lost.rows} published rows of ${lost.table} are damaged and the live file is gone`,
-      );
-    }
-    const segmentsOf = (table: TableShape) =>
-      record.segments.filter((segment) => segment.table === table.name);
-    const has = (table: TableShape) => segmentsOf(table).length > 0;
-    const source = (table: TableShape) =>
-      readParquet(segmentsOf(table).map((segment) => `${this.paths.published}/${segment.path}`));
-    const states = [deviceTable, bootTable, alertRuleTable, alertStateTable];
-    await this.guard.check([...states, windowTable, alertTable].flatMap(segmentsOf));
+    await checkStates(record, this.guard);
     await this.live.transaction("taking over what is published", async (writer) => {
-      for (const table of [...segmentTables, positionTable, sealedTable]) {
-        await writer.run(`DELETE FROM ${table.name}`);
-      }
-      for (const table of states) {
-        if (!has(table)) continue;
-        await writer.run(
-          `INSERT INTO ${table.name} SELECT version, ${selectList(table)}
-           FROM ${newestOf(`FROM ${source(table)}`, table.newestBy!)}`,
-        );
-      }
-      if (has(windowTable)) {
-        await writer.run(
-          `INSERT INTO window_rows SELECT w.version, ${prefixed("w", selectList(windowTable))}
-           FROM ${source(windowTable)} w JOIN (${newestDevices}) d USING (device) WHERE ${isAhead}`,
-        );
-      }
-      if (has(alertTable)) {
-        await writer.run(
-          `INSERT INTO alert_rows SELECT version, ${selectList(alertTable)} FROM ${source(alertTable)}
-           ORDER BY log_offset DESC, log_index DESC LIMIT ${limits.alertsRememberedMax}`,
-        );
-      }
+      await takePublished(writer, this.paths, record);
       await this.#writer.appendPosition(writer, record.position, record.version);
     });
     await this.#readPosition();
   }
-}
-
-/**
- * Up to which version a table's rows are published. State without any segment was damaged: it is written again whole,
- * from the newest versions that the live file keeps.
- */
-export function publishedVersion(table: TableShape, record: PartitionRecord | null): number {
-  if (record === null) return 0;
-  const isWhole = table.newestBy === null || record.segments.some((segment) => segment.table === table.name);
-  return isWhole ? record.version : 0;
-}
-
-/** The alerts that stay in the live file for {@link DuckdbStore.load}. */
-const newestAlerts = `SELECT ${selectList(alertTable)} FROM alert_rows
-  ORDER BY log_offset DESC, log_index DESC LIMIT ${limits.alertsRememberedMax}`;
-
-const newestDevices =
-  "SELECT device, arg_max({'ms': watermark}, version).ms AS watermark FROM device_rows GROUP BY device";
-
-/** Closed windows `w` whose end is above their device's watermark `d`: only silence closes a window so. */
-const isAhead = "w.closed_by = 'silence' AND (d.watermark IS NULL OR w.window_end > d.watermark)";
-
-function prefixed(alias: string, list: string): string {
-  return list.split(", ").map((name) => `${alias}.${name}`).join(", ");
 }
