@@ -317,8 +317,8 @@ export class PartitionWorker {
     await this.#retried(signal, () => this.#lookAtEnd(records.length));
     await this.#retried(signal, () => this.#recordRules());
     if (this.#fold !== null) this.#teller.tellIfDue(this.#fold);
-    if (!this.#isPublishDue()) return;
-    if (this.#held > 0) await this.#commitHeld(signal);
+    // What is held is committed after the next read, since a publication is due: it shows the fold as it is committed.
+    if (!this.#isPublishDue() || this.#held > 0) return;
     if (await this.#settle() && this.#fold !== null) {
       this.#publishing = this.#publish().finally(() => this.#publishing = null);
     }

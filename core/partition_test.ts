@@ -200,18 +200,19 @@ Deno.test("a device that was heard after its window's end has been silent 5 minu
 
 Deno.test("columns that are used again hold the readings of the next transaction only", () => {
   const { append, take, partition } = fold();
-  const send = (device: string, from: number, fault: string | null) =>
+  const send = (device: string, from: number, error: string | null) =>
     append(T0 + MINUTE, {
       device,
       boot: 1,
-      readings: Array.from(
-        { length: 1_000 },
-        (_, i) => ({ seq: from + i, ts: T0 + i, temperature_c: 20, fault }),
-      ),
+      readings: Array.from({ length: 1_000 }, (_, i) => ({
+        ...{ seq: from + i, ts: T0 + i },
+        ...error === null ? { temperature_c: 20 } : { error },
+      })),
     });
   for (let from = 0; from < 9_000; from += 1_000) send("desk", from, from === 0 ? "timeout" : null);
   const first = take();
   assert.equal(first.readings.length, 9_000);
+  assert.equal([...first.readings][0]!.fault, "timeout");
   send("attic", 0, null);
   const second = take();
   partition.reuse(first);

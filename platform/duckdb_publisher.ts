@@ -401,6 +401,7 @@ export class DuckdbPublisher implements Publisher {
       const record = JSON.parse(text ?? "{}") as Partial<PartitionRecord>;
       for (const { path } of [...record.segments ?? [], ...record.retired ?? []]) named.add(path);
     }
+    // Those of transactions meanwhile are new, but by a clock that has just been set they may not seem so.
     for (const { path } of this.store.sealed) named.add(path);
     for await (const entry of Deno.readDir(paths.segments)) {
       const path = `segments/${partition}/${entry.name}`;

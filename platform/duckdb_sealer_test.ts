@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { StoreUnavailable } from "../core/ports/store.ts";
 import { changes, deviceRow, needs, positionRow, readingRow, startMs } from "../core/testing/builders.ts";
+import { machineClock } from "./clock.ts";
 import { type DuckdbPublisher, openPublisher } from "./duckdb_publisher.ts";
 import { dataPaths, newestRecord } from "./duckdb_published.ts";
 import { Catalogue } from "./duckdb_reader.ts";
@@ -191,4 +192,19 @@ test("a transaction whose reply was lost, and that is repeated, is there once", 
     assert.equal(store.position!.nextOffset, at + 2 * LARGE);
   }
   assert.equal(store.version, 3);
+});
+
+test("what is sealed while orphans are looked for stays, even if the clock was set forward", async (opened) => {
+  const { store, publisher } = opened;
+  await store.commit(readings(0, LARGE));
+  const published = store.published.bind(store);
+  store.published = async (record, rows) => {
+    store.published = published;
+    await published(record, rows);
+    await store.commit(readings(LARGE, 2 * LARGE));
+  };
+  await publisher.publish([], machineClock.nowMs() + 3_600_000);
+  assert.equal(store.sealed.length, 1);
+  await opened.reopen();
+  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 2 * LARGE));
 });
