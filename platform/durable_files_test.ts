@@ -6,12 +6,14 @@ Deno.test("a file lock is had by one at a time, and one that stands still too lo
   const path = `${folder}/.lock`;
   try {
     const events: string[] = [];
-    const short = Promise.withResolvers<void>();
+    const [had, short] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const first = withFileLock(path, async (isOurs) => {
       events.push("first");
+      had.resolve();
       await short.promise;
       events.push(`first ends, ${isOurs()}`);
     });
+    await had.promise;
     const second = withFileLock(path, () => Promise.resolve(void events.push("second")));
     short.resolve();
     await Promise.all([first, second]);
