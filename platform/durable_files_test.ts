@@ -19,11 +19,13 @@ Deno.test("a file lock is had by one at a time, and one that stands still too lo
     await Promise.all([first, second]);
     assert.deepEqual(events, ["first", "first ends, true", "second"]);
 
-    const frozen = Promise.withResolvers<void>();
+    const [taking, frozen] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const zombie = withFileLock(path, async (isOurs) => {
+      taking.resolve();
       await frozen.promise;
       return isOurs();
     });
+    await taking.promise;
     const taken = await withFileLock(path, (isOurs) => Promise.resolve(isOurs()), 100);
     frozen.resolve();
     assert.deepEqual([taken, await zombie], [true, false]);
