@@ -24,8 +24,8 @@ const WAITING_ROWS_MAX = 20_000;
 export class Journal {
   #waiting: Versioned<Changes>[] = [];
   #waitingRows = 0;
-  /** Whether what waits is in the tables can't be told: a reply was lost. */
-  #isDoubtful = false;
+  /** Whether what waits up to this version is in the tables can't be told: a reply was lost. Null: it can. */
+  #doubtfulVersion: number | null = null;
   #snapshotVersion = 0;
   /** Something was looked up since the last transaction: so it will be after the next. */
   #isLookedUp = false;
@@ -107,26 +107,31 @@ export class Journal {
   drained(): void {
     this.#waiting = [];
     this.#waitingRows = 0;
-    this.#isLookedUp = this.#isDoubtful = false;
+    this.#isLookedUp = false;
+    this.#doubtfulVersion = null;
   }
 
   /** It has failed: whether it stands all the same is asked before the next. */
   doubt(): void {
-    this.#isDoubtful = this.#waiting.length > 0;
+    this.#doubtfulVersion = this.#waiting.at(-1)?.version ?? null;
   }
 
   /** Finds out whether a transaction that failed stands. */
   async resolve(): Promise<void> {
-    if (!this.#isDoubtful) return;
-    const last = this.#waiting.at(-1)!;
+    const upTo = this.#doubtfulVersion;
+    if (upTo === null) return;
     const left = await this.live.use("committing", async (writer) => {
       const reader = await writer.runAndReadAll(
-        `SELECT count(*) FROM ${journalTable.name} WHERE version <= ${last.version}`,
+        `SELECT count(*) FROM ${journalTable.name} WHERE version <= ${upTo}`,
       );
       return Number(reader.getRows()[0]![0]);
     });
-    if (left === 0) this.drained();
-    this.#isDoubtful = false;
+    if (left === 0) {
+      // What has been committed since still waits.
+      this.#waiting = this.#waiting.filter(({ version }) => version > upTo);
+      this.#waitingRows = this.#waiting.reduce((sum, { rows }) => sum + rowsOf(rows), 0);
+    }
+    this.#doubtfulVersion = null;
   }
 }
 

@@ -234,6 +234,27 @@ test("what waits is put into the tables once, when the reply was lost too", asyn
   }
 });
 
+test("so it is when more is committed before it is asked whether the lost reply stands", async (store) => {
+  const { transaction } = store.live;
+  for (const stands of [true, false]) {
+    const before = await rowsIn(store, "reading_rows");
+    await store.commit(reading(before));
+    await store.commit(reading(before + 1));
+    store.live.transaction = async (action, task) => {
+      if (stands) await transaction.call(store.live, action, task);
+      throw new StoreUnavailable("the reply was lost");
+    };
+    await assert.rejects(store.drain(), StoreUnavailable);
+    Object.assign(store.live, { transaction });
+    await store.commit(reading(before + 2));
+    assert.equal(await rowsIn(store, "journal_rows"), stands ? 1 : 3);
+    await store.drain();
+    assert.equal(await rowsIn(store, "reading_rows"), before + 3);
+    assert.equal(await rowsIn(store, "journal_rows"), 0);
+  }
+  assert.deepEqual(await seqsKnown(store), [0, 1, 2, 3, 4, 5]);
+});
+
 test("a small transaction whose reply was lost, and that is repeated, is there once", async (store) => {
   const { insert } = store.live;
   for (const stands of [true, false]) {
