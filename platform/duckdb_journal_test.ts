@@ -6,7 +6,6 @@ import {
   changes,
   channelRow,
   deviceRow,
-  needs,
   positionRow,
   quarantineRow,
   readingBlock,
@@ -18,6 +17,7 @@ import {
 import { packChanges, unpackChanges } from "./duckdb_journal_text.ts";
 import { openPublisher } from "./duckdb_publisher.ts";
 import { type DuckdbStore, openStore } from "./duckdb_store.ts";
+import { rowsIn, seqsKnown } from "./testing/opened_store.ts";
 
 const retentionMs = 30 * 86_400_000;
 
@@ -100,28 +100,29 @@ function test(name: string, body: (store: DuckdbStore, directory: string) => Pro
   });
 }
 
-async function rowsIn(store: DuckdbStore, table: string): Promise<number> {
-  const reader = await store.live.writer.runAndReadAll(`SELECT count(*) FROM ${table}`);
-  return Number(reader.getRows()[0]![0]);
-}
+const known = (store: DuckdbStore) => seqsKnown(store, "shelf");
 
-async function seqsKnown(store: DuckdbStore): Promise<(number | null)[]> {
-  const known = await store.lookup(
-    needs({ readings: [{ device: "shelf", fromMs: startMs, toMs: startMs + 100_000_000 }] }),
-  );
-  return known.readings.map(({ seq }) => seq);
+/** Something waits, and is put into the tables with a reply that is lost; it may stand or not. */
+async function loseDrain(store: DuckdbStore, stands: boolean): Promise<void> {
+  const { transaction } = store.live;
+  store.live.transaction = async (action, task) => {
+    if (stands) await transaction.call(store.live, action, task);
+    throw new StoreUnavailable("the reply was lost");
+  };
+  await assert.rejects(store.drain(), StoreUnavailable);
+  Object.assign(store.live, { transaction });
 }
 
 test("small transactions wait in the journal until something is looked up", async (store) => {
   for (let offset = 0; offset < 3; offset++) await store.commit(reading(offset));
   assert.deepEqual([await rowsIn(store, "journal_rows"), await rowsIn(store, "reading_rows")], [3, 0]);
-  assert.deepEqual(await seqsKnown(store), [0, 1, 2]);
+  assert.deepEqual(await known(store), [0, 1, 2]);
   assert.deepEqual([await rowsIn(store, "journal_rows"), await rowsIn(store, "reading_rows")], [0, 3]);
 });
 
 test("whoever looks something up before each transaction has them in the tables at once", async (store) => {
   for (let offset = 0; offset < 3; offset++) {
-    await seqsKnown(store);
+    await known(store);
     await store.commit(reading(offset));
     assert.deepEqual([await rowsIn(store, "journal_rows"), await rowsIn(store, "reading_rows")], [
       0,
@@ -181,7 +182,7 @@ test("a publication has what waits, and leaves what comes after it", async (stor
   try {
     assert.equal(again.position?.nextOffset, 3);
     assert.deepEqual(again.takeUnpublished().get("reading_rows")?.rows, 1);
-    assert.deepEqual(await seqsKnown(again), [0, 1, 2]);
+    assert.deepEqual(await known(again), [0, 1, 2]);
     assert.equal(again.version, 3);
   } finally {
     await again.close();
@@ -217,17 +218,11 @@ test(
 );
 
 test("what waits is put into the tables once, when the reply was lost too", async (store) => {
-  const { transaction } = store.live;
   for (const stands of [true, false]) {
     const before = await rowsIn(store, "reading_rows");
     await store.commit(reading(before));
     await store.commit(reading(before + 1));
-    store.live.transaction = async (action, task) => {
-      if (stands) await transaction.call(store.live, action, task);
-      throw new StoreUnavailable("the reply was lost");
-    };
-    await assert.rejects(store.drain(), StoreUnavailable);
-    Object.assign(store.live, { transaction });
+    await loseDrain(store, stands);
     await store.drain();
     assert.equal(await rowsIn(store, "reading_rows"), before + 2);
     assert.equal(await rowsIn(store, "journal_rows"), 0);
@@ -235,24 +230,18 @@ test("what waits is put into the tables once, when the reply was lost too", asyn
 });
 
 test("so it is when more is committed before it is asked whether the lost reply stands", async (store) => {
-  const { transaction } = store.live;
   for (const stands of [true, false]) {
     const before = await rowsIn(store, "reading_rows");
     await store.commit(reading(before));
     await store.commit(reading(before + 1));
-    store.live.transaction = async (action, task) => {
-      if (stands) await transaction.call(store.live, action, task);
-      throw new StoreUnavailable("the reply was lost");
-    };
-    await assert.rejects(store.drain(), StoreUnavailable);
-    Object.assign(store.live, { transaction });
+    await loseDrain(store, stands);
     await store.commit(reading(before + 2));
     assert.equal(await rowsIn(store, "journal_rows"), stands ? 1 : 3);
     await store.drain();
     assert.equal(await rowsIn(store, "reading_rows"), before + 3);
     assert.equal(await rowsIn(store, "journal_rows"), 0);
   }
-  assert.deepEqual(await seqsKnown(store), [0, 1, 2, 3, 4, 5]);
+  assert.deepEqual(await known(store), [0, 1, 2, 3, 4, 5]);
 });
 
 test("a small transaction whose reply was lost, and that is repeated, is there once", async (store) => {
@@ -271,7 +260,7 @@ test("a small transaction whose reply was lost, and that is repeated, is there o
     assert.equal(store.version, version + 1);
     assert.equal(await rowsIn(store, "journal_rows"), version + 1);
   }
-  assert.deepEqual(await seqsKnown(store), [0, 1]);
+  assert.deepEqual(await known(store), [0, 1]);
 });
 
 test("the statement that writes the journal works after a checkpoint and when its table was emptied", async (store) => {
@@ -282,5 +271,5 @@ test("the statement that writes the journal works after a checkpoint and when it
   }
   await store.commit(reading(3));
   assert.equal(await rowsIn(store, "journal_rows"), 1);
-  assert.deepEqual(await seqsKnown(store), [0, 1, 2, 3]);
+  assert.deepEqual(await known(store), [0, 1, 2, 3]);
 });

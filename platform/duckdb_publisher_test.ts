@@ -18,61 +18,19 @@ import {
   windowRow,
 } from "../core/testing/builders.ts";
 import { rowDigest } from "./duckdb_digest.ts";
-import { type DuckdbPublisher, openPublisher, publishedGraceMs } from "./duckdb_publisher.ts";
+import { openPublisher, publishedGraceMs } from "./duckdb_publisher.ts";
 import { dataPaths, readRecords } from "./duckdb_published.ts";
 import { Catalogue } from "./duckdb_reader.ts";
-import { type DuckdbStore, openStore } from "./duckdb_store.ts";
+import { openStore } from "./duckdb_store.ts";
 import { sha256OfFile } from "./durable_files.ts";
+import { ask, type Opened, storeTest } from "./testing/opened_store.ts";
 import { segmentLimits } from "./duckdb_segments.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-interface Opened {
-  readonly directory: string;
-  store: DuckdbStore;
-  publisher: DuckdbPublisher;
-  /** Closes both and opens them again. */
-  reopen(): Promise<void>;
-  /** Rows of a query over the catalogue, opened anew. */
-  ask(sql: string): Promise<readonly (readonly unknown[])[]>;
-}
-
-function test(name: string, body: (opened: Opened) => Promise<void>, retentionMs = 30 * DAY_MS): void {
-  Deno.test(name, async () => {
-    const directory = await Deno.makeTempDir({ prefix: "isotherm-publisher-" });
-    const open = () => openStore({ directory, partition: 0, retentionMs });
-    const store = await open();
-    const opened: Opened = {
-      directory,
-      store,
-      publisher: await openPublisher(store, { mergeInline: true }),
-      async reopen() {
-        await this.publisher.close();
-        await this.store.close();
-        this.store = await open();
-        this.publisher = await openPublisher(this.store, { mergeInline: true });
-      },
-      ask: (sql) => ask(directory, sql),
-    };
-    try {
-      await body(opened);
-    } finally {
-      await opened.publisher.close();
-      await opened.store.close();
-      await Deno.remove(directory, { recursive: true });
-    }
-  });
-}
-
-async function ask(directory: string, sql: string): Promise<readonly (readonly unknown[])[]> {
-  const catalogue = await Catalogue.open(directory);
-  try {
-    return (await catalogue.query(sql, 10_000)).rows;
-  } finally {
-    catalogue.close();
-  }
-}
+const test = (name: string, body: (opened: Opened) => Promise<void>, retentionMs = 30 * DAY_MS) =>
+  storeTest(name, body, { retentionMs });
 
 const minute = (index: number, fields: Partial<WindowRow> = {}) =>
   windowRow({ startMs: startMs + index * MINUTE_MS, ...fields });

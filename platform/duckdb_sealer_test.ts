@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { StoreUnavailable } from "../core/ports/store.ts";
-import { changes, deviceRow, needs, positionRow, readingRow, startMs } from "../core/testing/builders.ts";
+import { changes, deviceRow, positionRow, readingRow, startMs } from "../core/testing/builders.ts";
 import { machineClock } from "./clock.ts";
-import { type DuckdbPublisher, openPublisher } from "./duckdb_publisher.ts";
 import { dataPaths, newestRecord } from "./duckdb_published.ts";
-import { Catalogue } from "./duckdb_reader.ts";
-import { type DuckdbStore, openStore } from "./duckdb_store.ts";
+import type { DuckdbStore } from "./duckdb_store.ts";
+import { type Opened, rowsIn, seqsKnown, storeTest } from "./testing/opened_store.ts";
 
 const LARGE = 10;
 
@@ -21,61 +20,18 @@ function readings(from: number, to: number) {
   });
 }
 
-interface Opened {
-  readonly directory: string;
-  store: DuckdbStore;
-  publisher: DuckdbPublisher;
-  reopen(): Promise<void>;
-}
+const test = (name: string, body: (opened: Opened) => Promise<void>) =>
+  storeTest(name, body, { sealedReadingsMin: LARGE });
 
-function test(name: string, body: (opened: Opened) => Promise<void>): void {
-  Deno.test(name, async () => {
-    const directory = await Deno.makeTempDir({ prefix: "isotherm-sealer-" });
-    const retentionMs = 30 * 86_400_000;
-    const open = () => openStore({ directory, partition: 0, retentionMs, sealedReadingsMin: LARGE });
-    const store = await open();
-    const opened: Opened = {
-      directory,
-      store,
-      publisher: await openPublisher(store, { mergeInline: true }),
-      async reopen() {
-        await this.publisher.close();
-        await this.store.close();
-        this.store = await open();
-        this.publisher = await openPublisher(this.store, { mergeInline: true });
-      },
-    };
-    try {
-      await body(opened);
-    } finally {
-      await opened.publisher.close();
-      await opened.store.close();
-      await Deno.remove(directory, { recursive: true });
-    }
-  });
-}
+const known = (store: DuckdbStore) => seqsKnown(store, "shelf");
 
-async function seqsKnown(store: DuckdbStore): Promise<(number | null)[]> {
-  const known = await store.lookup(
-    needs({ readings: [{ device: "shelf", fromMs: startMs, toMs: startMs + 10_000_000 }] }),
-  );
-  return known.readings.map(({ seq }) => seq);
-}
-
-async function seqsPublished(directory: string): Promise<number[]> {
-  const catalogue = await Catalogue.open(directory);
-  try {
-    const { rows } = await catalogue.query("SELECT seq FROM readings ORDER BY log_offset", 1_000);
-    return rows.map(([seq]) => Number(seq));
-  } finally {
-    catalogue.close();
-  }
+async function published({ ask }: Opened): Promise<number[]> {
+  return (await ask("SELECT seq FROM readings ORDER BY log_offset")).map(([seq]) => Number(seq));
 }
 
 async function inLiveFile(store: DuckdbStore): Promise<number> {
   await store.drain();
-  const reader = await store.live.writer.runAndReadAll("SELECT count(*) FROM reading_rows");
-  return Number(reader.getRows()[0]![0]);
+  return await rowsIn(store, "reading_rows");
 }
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
@@ -91,7 +47,7 @@ test("a large transaction's readings go past the live file, a small one's throug
   assert.deepEqual(store.sealed.map(({ rows, minMs, maxMs }) => ({ rows, minMs, maxMs })), [
     { rows: LARGE + 1, minMs: startMs + (LARGE - 1) * 1_000, maxMs: startMs + (2 * LARGE - 1) * 1_000 },
   ]);
-  assert.deepEqual(await seqsKnown(store), numbers(0, 2 * LARGE));
+  assert.deepEqual(await known(store), numbers(0, 2 * LARGE));
 });
 
 test("a publication names sealed segments as they are, each once", async (opened) => {
@@ -106,16 +62,16 @@ test("a publication names sealed segments as they are, each once", async (opened
   const ofReadings = segments.filter(({ table }) => table === "reading_rows");
   assert.deepEqual(ofReadings.slice(0, 2), [first, second]);
   assert.equal(ofReadings[2]!.rows, 3);
-  assert.deepEqual(await seqsPublished(directory), numbers(0, 3 * LARGE));
-  assert.deepEqual(await seqsKnown(store), numbers(0, 3 * LARGE));
+  assert.deepEqual(await published(opened), numbers(0, 3 * LARGE));
+  assert.deepEqual(await known(store), numbers(0, 3 * LARGE));
   // Five small ones more make the tables' merges due, sealed segments among them.
   for (let next = 3 * LARGE; next < 3 * LARGE + 6; next++) {
     await store.commit(readings(next, next + 1));
     await publisher.publish([], startMs + next * 1_000);
   }
-  assert.deepEqual(await seqsPublished(directory), numbers(0, 3 * LARGE + 6));
+  assert.deepEqual(await published(opened), numbers(0, 3 * LARGE + 6));
   await opened.reopen();
-  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 3 * LARGE + 6));
+  assert.deepEqual(await known(opened.store), numbers(0, 3 * LARGE + 6));
 });
 
 test("what is sealed and not published is there after a restart", async (opened) => {
@@ -124,11 +80,11 @@ test("what is sealed and not published is there after a restart", async (opened)
   await opened.store.commit(readings(LARGE, 2 * LARGE));
   await opened.reopen();
   assert.equal(opened.store.sealed.length, 1);
-  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 2 * LARGE));
+  assert.deepEqual(await known(opened.store), numbers(0, 2 * LARGE));
   await opened.publisher.publish([], startMs + 1_000);
   await opened.reopen();
   assert.equal(opened.store.sealed.length, 0);
-  assert.deepEqual(await seqsPublished(opened.directory), numbers(0, 2 * LARGE));
+  assert.deepEqual(await published(opened), numbers(0, 2 * LARGE));
 });
 
 test("a damaged sealed segment is moved aside, and the log is read again from what is published", async (opened) => {
@@ -145,12 +101,12 @@ test("a damaged sealed segment is moved aside, and the log is read again from wh
   await Deno.writeFile(file, bytes);
   await opened.reopen();
   assert.equal(opened.store.position!.nextOffset, LARGE);
-  assert.deepEqual(await seqsKnown(opened.store), numbers(0, LARGE));
+  assert.deepEqual(await known(opened.store), numbers(0, LARGE));
   assert.ok(
     [...Deno.readDirSync(dataPaths(directory, 0).damaged)].some(({ name }) => name.includes("reading_rows")),
   );
   await opened.store.commit(readings(LARGE, 2 * LARGE));
-  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 2 * LARGE));
+  assert.deepEqual(await known(opened.store), numbers(0, 2 * LARGE));
 });
 
 test("the segment of a transaction that failed goes, and its readings are not there", async ({ directory, store }) => {
@@ -163,7 +119,7 @@ test("the segment of a transaction that failed goes, and its readings are not th
   await assert.rejects(store.commit(wrong), /NOT NULL/);
   await store.commit(readings(LARGE, LARGE + 1));
   assert.deepEqual(filesOf(directory), before);
-  assert.deepEqual(await seqsKnown(store), numbers(0, LARGE + 1));
+  assert.deepEqual(await known(store), numbers(0, LARGE + 1));
 });
 
 test("a transaction whose reply was lost, and that is repeated, is there once", async ({ store }) => {
@@ -188,7 +144,7 @@ test("a transaction whose reply was lost, and that is repeated, is there once", 
     Object.assign(store.live, { transaction });
     await store.commit(readings(at, at + 2 * LARGE));
     delete (store.live as { writer?: unknown }).writer;
-    assert.deepEqual(await seqsKnown(store), numbers(0, at + 2 * LARGE));
+    assert.deepEqual(await known(store), numbers(0, at + 2 * LARGE));
     assert.equal(store.position!.nextOffset, at + 2 * LARGE);
   }
   assert.equal(store.version, 3);
@@ -206,5 +162,5 @@ test("what is sealed while orphans are looked for stays, even if the clock was s
   await publisher.publish([], machineClock.nowMs() + 3_600_000);
   assert.equal(store.sealed.length, 1);
   await opened.reopen();
-  assert.deepEqual(await seqsKnown(opened.store), numbers(0, 2 * LARGE));
+  assert.deepEqual(await known(opened.store), numbers(0, 2 * LARGE));
 });
