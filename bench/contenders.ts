@@ -1,12 +1,11 @@
 /** The same job on each: `deno task bench`. */
+import { taskArgs } from "../platform/testing/process.ts";
 import type { Contender } from "./contender.ts";
 
 const root = decodeURIComponent(new URL("../", import.meta.url).pathname);
 
 /** Those of `deno task start:aggregator`; without the task, whose shell would be measured in its place. */
-const startArgs =
-  (JSON.parse(await Deno.readTextFile(`${root}deno.json`)).tasks["start:aggregator"].command as string)
-    .split(" ").slice(1, -1);
+const startArgs = (await taskArgs("start:aggregator")).slice(0, -1);
 
 export interface Job {
   /** `host:port` of the broker. */

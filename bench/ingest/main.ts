@@ -4,15 +4,14 @@
  * one takes the others lack: compare the rows of one run with each other, not with those of another machine.
  */
 import { type KafkaBroker, startKafka } from "../../platform/testing/kafka_broker.ts";
+import { taskArgs } from "../../platform/testing/process.ts";
 import type { LoadOptions, LoadResult } from "./load.ts";
 
 const PARTITIONS = 4;
 const root = new URL("../../", import.meta.url).pathname;
 const seconds = Number(/^--seconds=?(\d+)$/.exec(Deno.args.join("="))?.[1] ?? 10);
 /** The flags of `deno task start:ingest`, which are part of what is measured. */
-const startFlags =
-  (JSON.parse(await Deno.readTextFile(`${root}deno.json`)).tasks["start:ingest"].command as string)
-    .split(" ").slice(2, -1);
+const startArgs = await taskArgs("start:ingest");
 
 interface Row {
   readonly what: string;
@@ -189,7 +188,7 @@ function printed(rows: readonly Row[]): string {
 
 const broker = await startKafka();
 const startIngest = (topic: string) =>
-  start(["run", ...startFlags, "ingest/main.ts"], {
+  start(startArgs, {
     ISOTHERM_LOG: `kafka://${broker.address}/${topic}`,
     ISOTHERM_PARTITIONS: String(PARTITIONS),
     ISOTHERM_PORT: "0",
