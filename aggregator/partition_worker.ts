@@ -318,15 +318,16 @@ export class PartitionWorker {
     await this.#retried(signal, () => this.#recordRules());
     if (this.#fold !== null) this.#teller.tellIfDue(this.#fold);
     // What is held is committed after the next read, since a publication is due: it shows the fold as it is committed.
-    if (!this.#isPublishDue() || this.#held > 0) return;
+    if (this.#untilPublishMs() > 0 || this.#held > 0) return;
     if (await this.#settle() && this.#fold !== null) {
       this.#publishing = this.#publish().finally(() => this.#publishing = null);
     }
   }
 
-  #isPublishDue(): boolean {
-    return !this.#isPublished && this.#publishing === null &&
-      this.ports.clock.monotonicMs() >= this.#publishDueMs;
+  /** How long until a publication is due; Infinity if there is nothing to publish, or one is under way. */
+  #untilPublishMs(): number {
+    if (this.#isPublished || this.#publishing !== null) return Infinity;
+    return this.#publishDueMs - this.ports.clock.monotonicMs();
   }
 
   /** Waits for the transaction under way: everything taken from the fold is committed then. False if it was given up. */
@@ -369,13 +370,9 @@ export class PartitionWorker {
 
   /** A read waits until something else is to be done. */
   #waitMs(): number {
-    const { clock } = this.ports;
-    const nowMs = clock.monotonicMs();
-    const isPublishWaiting = !this.#isPublished && this.#publishing === null;
-    const untilPublish = isPublishWaiting ? this.#publishDueMs - nowMs : Infinity;
     const untilTell = this.#teller.waitMs(this.#fold!);
-    const untilCommit = this.#held > 0 ? this.#heldSinceMs + this.config.commitEveryMs - nowMs : Infinity;
-    return Math.max(0, Math.min(this.config.readWaitMs, untilPublish, untilTell, untilCommit));
+    const untils = [this.#untilPublishMs(), untilTell, this.#untilCommitMs()];
+    return Math.max(0, Math.min(this.config.readWaitMs, ...untils));
   }
 
   /** Keeps up with where the log ends. A small read has come to the end. */
@@ -420,10 +417,16 @@ export class PartitionWorker {
 
   /** Whether the transaction takes in the next read too. */
   #isHolding(fold: Partition): boolean {
-    const { recordsPerCommitMax, rowsPerCommitMax, commitEveryMs } = this.config;
+    const { recordsPerCommitMax, rowsPerCommitMax } = this.config;
     return fold.nextOffset < this.#endOffset && this.#held < recordsPerCommitMax &&
       fold.untakenRows < rowsPerCommitMax &&
-      this.ports.clock.monotonicMs() < this.#heldSinceMs + commitEveryMs && !this.#isPublishDue();
+      this.#untilCommitMs() > 0 && this.#untilPublishMs() > 0;
+  }
+
+  /** How long what is folded may wait for more before it is committed; Infinity if nothing does. */
+  #untilCommitMs(): number {
+    if (this.#held === 0) return Infinity;
+    return this.#heldSinceMs + this.config.commitEveryMs - this.ports.clock.monotonicMs();
   }
 
   /** Begins to commit what is folded. */

@@ -69,8 +69,7 @@ export class Journal {
       version: cells[0]![index] as number,
       text: cells[1]![index] as string,
     }));
-    this.#waiting = rows.map(({ version, text }) => ({ version, rows: unpackChanges(text) }));
-    this.#waitingRows = this.#waiting.reduce((sum, { rows }) => sum + rowsOf(rows), 0);
+    this.#setWaiting(rows.map(({ version, text }) => ({ version, rows: unpackChanges(text) })));
   }
 
   /** Something is looked up. */
@@ -103,10 +102,14 @@ export class Journal {
     }
   }
 
+  #setWaiting(transactions: Versioned<Changes>[]): void {
+    this.#waiting = transactions;
+    this.#waitingRows = transactions.reduce((sum, { rows }) => sum + rowsOf(rows), 0);
+  }
+
   /** That transaction stands. */
   drained(): void {
-    this.#waiting = [];
-    this.#waitingRows = 0;
+    this.#setWaiting([]);
     this.#isLookedUp = false;
     this.#doubtfulVersion = null;
   }
@@ -128,8 +131,7 @@ export class Journal {
     });
     if (left === 0) {
       // What has been committed since still waits.
-      this.#waiting = this.#waiting.filter(({ version }) => version > upTo);
-      this.#waitingRows = this.#waiting.reduce((sum, { rows }) => sum + rowsOf(rows), 0);
+      this.#setWaiting(this.#waiting.filter(({ version }) => version > upTo));
     }
     this.#doubtfulVersion = null;
   }

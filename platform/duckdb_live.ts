@@ -94,15 +94,6 @@ export class LiveFile {
     return run;
   }
 
-  /** Opens the file again if a failure has closed it. Only under {@link exclusive}. */
-  async ensureOpen(action: string): Promise<void> {
-    try {
-      await this.#revive();
-    } catch (error) {
-      throw storeError(action, error);
-    }
-  }
-
   /**
    * Runs `task` on the connection of those who take turns, in a new instance if DuckDB has given up the last one. Only
    * under {@link exclusive}.

@@ -9,11 +9,11 @@
  * nobody names: it goes with the other orphans, or the next transaction of that number takes its name.
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
-import type { Rows } from "../core/ports/store.ts";
-import type { PositionRow, ReadingRow } from "../core/rows.ts";
-import type { Bounds } from "./duckdb_bounds.ts";
+import type { Changes } from "../core/ports/store.ts";
+import { spanOfReadings } from "./duckdb_bounds.ts";
 import { readRows, TableWriter } from "./duckdb_columns.ts";
 import type { SegmentGuard } from "./duckdb_damage.ts";
+import { storeError } from "./duckdb_errors.ts";
 import type { LiveFile, SideConnection } from "./duckdb_live.ts";
 import type { DataPaths } from "./duckdb_published.ts";
 import { ReadingWriter } from "./duckdb_reading_writer.ts";
@@ -65,17 +65,19 @@ export class Sealer {
     await this.guard.check(this.#waiting);
   }
 
-  /** Writes readings, whose bounds these are, as a durable segment that nobody names yet. */
-  seal(readings: Rows<ReadingRow>, bounds: Bounds, version: number, position: PositionRow): Promise<Segment> {
-    return this.#connection.use((connection) => this.#seal(connection, readings, bounds, version, position));
+  /** Writes a transaction's readings as a durable segment that nobody names yet. */
+  async seal(changes: Changes, version: number): Promise<Segment> {
+    try {
+      return await this.#connection.use((connection) => this.#seal(connection, changes, version));
+    } catch (error) {
+      throw storeError("sealing readings", error);
+    }
   }
 
   async #seal(
     connection: DuckDBConnection,
-    readings: Rows<ReadingRow>,
-    bounds: Bounds,
+    { readings, position }: Changes,
     version: number,
-    position: PositionRow,
   ): Promise<Segment> {
     await Deno.mkdir(this.paths.segments, { recursive: true });
     // A table that is not logged, since it is gone with the process.
@@ -90,7 +92,7 @@ export class Sealer {
       lastVersion: version,
       epoch: position.epoch,
       generation: `v${version}`,
-      bounds,
+      bounds: spanOfReadings(readings),
     });
     await connection.run(`DROP TABLE temp.${readingTable.name}`);
     await syncFolder(this.paths.segments);

@@ -33,7 +33,7 @@ import {
   type StoredState,
   StoreUnavailable,
 } from "../core/ports/store.ts";
-import { type BoundsByTable, boundsOf, joinTables, rowsOf, spanOfReadings } from "./duckdb_bounds.ts";
+import { type BoundsByTable, boundsOf, joinTables, rowsOf } from "./duckdb_bounds.ts";
 import { ChangesWriter } from "./duckdb_changes_writer.ts";
 import type { Versioned } from "./duckdb_columns.ts";
 import { Journal } from "./duckdb_journal.ts";
@@ -288,16 +288,8 @@ export class DuckdbStore implements Store {
     if (this.#doubtful !== null && await this.#hasHappened(this.#doubtful)) return;
     if (!this.#sealer.takes(changes.readings.length)) return await this.#commit(changes, null);
     // Before its turn: lookups go on meanwhile.
-    const segment = await this.#seal(changes);
+    const segment = await this.#sealer.seal(changes, this.#version + 1);
     await this.#commit({ ...changes, readings: [] }, segment);
-  }
-
-  async #seal({ readings, position }: Changes): Promise<Segment> {
-    try {
-      return await this.#sealer.seal(readings, spanOfReadings(readings), this.#version + 1, position);
-    } catch (error) {
-      throw storeError("sealing readings", error);
-    }
   }
 
   /** `sealed`: the segment that has the transaction's readings; null if they are among the changes. */
@@ -322,8 +314,7 @@ export class DuckdbStore implements Store {
   /** Whether an attempt whose outcome could not be told has happened; the caller repeats it, and no other, until then. */
   #hasHappened(attempt: Attempt): Promise<boolean> {
     return this.live.exclusive(async () => {
-      await this.live.ensureOpen("committing");
-      const stands = await this.#stands(attempt);
+      const stands = await this.live.use("committing", () => this.#stands(attempt));
       if (stands === null) {
         throw new StoreUnavailable("committing: whether the last transaction stands can't be read");
       }
