@@ -1,6 +1,6 @@
 /** The aggregator service alone: `deno task start:aggregator`, configured by environment. */
 import { alertFiles } from "../platform/alert_files.ts";
-import { openStoredPartition } from "../platform/duckdb_partition.ts";
+import { openStoredPartition } from "../platform/duckdb/partition.ts";
 import { logSettings, openLogAt } from "../platform/log_address.ts";
 import { runService, serviceSettings } from "../platform/service.ts";
 import { holdPresence } from "../platform/worker_presence.ts";

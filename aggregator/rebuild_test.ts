@@ -8,7 +8,7 @@ import { partitionOf } from "../core/murmur2.ts";
 import { noMetrics } from "../core/ports/metrics.ts";
 import { silentTrace } from "../core/ports/trace.ts";
 import { machineClock } from "../platform/clock.ts";
-import { Catalogue } from "../platform/duckdb_reader.ts";
+import { Catalogue } from "../platform/duckdb/reader.ts";
 import { openLogAt } from "../platform/log_address.ts";
 import { machineRandom } from "../platform/random.ts";
 import { Process, taskArgs, until } from "../platform/testing/process.ts";

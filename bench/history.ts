@@ -12,7 +12,7 @@ import { noMetrics } from "../core/ports/metrics.ts";
 import { silentTrace } from "../core/ports/trace.ts";
 import { positionRow, startMs } from "../core/testing/builders.ts";
 import { machineClock } from "../platform/clock.ts";
-import { openStoredPartition } from "../platform/duckdb_partition.ts";
+import { openStoredPartition } from "../platform/duckdb/partition.ts";
 import { fileBytes } from "../platform/durable_files.ts";
 import { writeStoredRows } from "../platform/testing/stored_rows.ts";
 

@@ -7,8 +7,8 @@ import { configHash } from "../aggregator/hashes.ts";
 import { defaultConfig } from "../core/config.ts";
 import { Partition } from "../core/partition.ts";
 import type { LogRecord } from "../core/ports/log.ts";
-import { openPublisher } from "../platform/duckdb_publisher.ts";
-import { openStore } from "../platform/duckdb_store.ts";
+import { openPublisher } from "../platform/duckdb/publisher.ts";
+import { openStore } from "../platform/duckdb/store.ts";
 import { standard, workload } from "./workload.ts";
 
 const readings = Number(Deno.args[0] ?? 1_000_000);

@@ -5,7 +5,7 @@
  * as it stands.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { openKafkaLog } from "../platform/kafka_log.ts";
+import { openKafkaLog } from "../platform/kafka/log.ts";
 import { machineClock } from "../platform/clock.ts";
 import { type KafkaBroker, startKafka } from "../platform/testing/kafka_broker.ts";
 import { freePort, Process, until } from "../platform/testing/process.ts";

@@ -3,7 +3,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { partitionOf } from "../core/murmur2.ts";
 import { newRecord } from "../core/testing/log_contract.ts";
 import { machineClock } from "../platform/clock.ts";
-import { openKafkaLog } from "../platform/kafka_log.ts";
+import { openKafkaLog } from "../platform/kafka/log.ts";
 import { type KafkaBroker, startKafka } from "../platform/testing/kafka_broker.ts";
 import { freePort, Process, taskArgs, until } from "../platform/testing/process.ts";
 import { askPublished } from "../platform/testing/published.ts";

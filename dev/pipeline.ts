@@ -13,7 +13,7 @@ import type { Trace } from "../core/ports/trace.ts";
 import { createKeyRing, settingKey } from "../ingest/key_ring.ts";
 import { createIngest, ingestMetricsHelp } from "../ingest/mod.ts";
 import { alertFiles } from "../platform/alert_files.ts";
-import { openStoredPartition } from "../platform/duckdb_partition.ts";
+import { openStoredPartition } from "../platform/duckdb/partition.ts";
 import { keyHashing, newKey } from "../platform/keys.ts";
 import { embeddedLogFile, openLogAt } from "../platform/log_address.ts";
 import { metricsRegistry } from "../platform/metrics.ts";

@@ -1,7 +1,7 @@
 /** `deno task export`: joins the export with the terminal. */
 import { StoreRefused, StoreUnavailable } from "../core/ports/store.ts";
 import { machineClock } from "../platform/clock.ts";
-import { exportParquet, type ExportProgress } from "../platform/duckdb_export.ts";
+import { exportParquet, type ExportProgress } from "../platform/duckdb/export.ts";
 import { exportHelp, type ExportOptions, parseExportOptions } from "./options.ts";
 import { progressText } from "./progress.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { defaultConfig } from "../core/config.ts";
 import type { LogRecord } from "../core/ports/log.ts";
 import { machineClock } from "../platform/clock.ts";
-import { openKafkaLog } from "../platform/kafka_log.ts";
+import { openKafkaLog } from "../platform/kafka/log.ts";
 import { type KafkaBroker, startKafka } from "../platform/testing/kafka_broker.ts";
 import { foldPartition } from "../sim/fold_run.ts";
 import { createIngestClient, type SendOutcome } from "./client.ts";

@@ -66,7 +66,7 @@ Deno.test("platform/, bench/ and live tests may touch the machine, ordinary test
   passes("platform/clock.ts", source);
   passes("platform/testing/process.ts", source);
   passes("bench/run.ts", source);
-  passes("platform/kafka_log_live_test.ts", source);
+  passes("platform/kafka/log_live_test.ts", source);
   passes("dev/kafka_live_test.ts", source);
   passes("dashboard/pages/world.js", source);
   isAmbient("dashboard/pages/fleet.js", "setTimeout(() => {}, 10);");
@@ -91,7 +91,7 @@ Deno.test("core imports nothing from outside", () => {
   isMisdirected("core/judge.ts", 'export * from "../sim/clock.ts";');
   isMisdirected("core/judge.ts", 'export { x } from "../ingest/mod.ts";');
   isMisdirected("core/judge.ts", 'const m = await import("../ingest/mod.ts");');
-  isMisdirected("core/judge_test.ts", 'import { openStore } from "../platform/duckdb_store.ts";');
+  isMisdirected("core/judge_test.ts", 'import { openStore } from "../platform/duckdb/store.ts";');
 });
 
 Deno.test("services import core and never each other", () => {

@@ -144,7 +144,7 @@ export async function openLogAt(
   }
   const redis = parseRedisAddress(address);
   if (redis !== null) {
-    const { openRedisLog } = await import("./redis_log.ts");
+    const { openRedisLog } = await import("./redis/log.ts");
     return await openRedisLog({
       ...redis,
       partitions,
@@ -155,7 +155,7 @@ export async function openLogAt(
   }
   const kafka = parseKafkaAddress(address);
   if (kafka === null) throw new Error(`${address} is no address of a log: use ${logSettings.log.range}`);
-  const { openKafkaLog } = await import("./kafka_log.ts");
+  const { openKafkaLog } = await import("./kafka/log.ts");
   return await openKafkaLog({
     ...kafka,
     partitions,

@@ -6,7 +6,7 @@ import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from "@duckdb
 import type { Cell, PublishedRows } from "../core/ports/published.ts";
 import { parseManifest } from "../core/manifest.ts";
 import { readTextIfAny } from "./durable_files.ts";
-import { dataPaths } from "./duckdb_published.ts";
+import { dataPaths } from "./duckdb/published.ts";
 
 interface Opened {
   /** Names the file behind the path. */

@@ -7,8 +7,8 @@
  */
 import { type DuckDBConnection, DuckDBInstance, StatementType } from "@duckdb/node-api";
 import type { SqlColumn, SqlEvent, SqlFile } from "../core/ports/published.ts";
-import { cellOf, columnOf } from "./duckdb_cells.ts";
-import { quoted } from "./duckdb_published.ts";
+import { cellOf, columnOf } from "./duckdb/cells.ts";
+import { quoted } from "./duckdb/published.ts";
 import { isReading } from "./reading_sql.ts";
 
 export interface ChildRequest {

@@ -13,7 +13,7 @@
  */
 import type { SqlBounds, SqlEvent, SqlFile, SqlRunner } from "../core/ports/published.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import { dataPaths } from "./duckdb_published.ts";
+import { dataPaths } from "./duckdb/published.ts";
 import type { ChildRequest } from "./query_child.ts";
 
 /** Bounds of the processes together and of each. */

@@ -4,8 +4,8 @@ import { changes } from "../core/testing/builders.ts";
 import { machineClock } from "./clock.ts";
 import { createQueryProcesses, queryProcessLimits } from "./query_process.ts";
 import { openPublishedRows } from "./published_rows.ts";
-import { openPublisher } from "./duckdb_publisher.ts";
-import { openStore } from "./duckdb_store.ts";
+import { openPublisher } from "./duckdb/publisher.ts";
+import { openStore } from "./duckdb/store.ts";
 
 const unix = { ignore: Deno.build.os === "windows" };
 const bounds = { rowsMax: 5, bytesMax: 100_000, deadlineMs: 10_000 };

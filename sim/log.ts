@@ -1,5 +1,5 @@
 /**
- * The simulated log: what `platform/kafka_log.ts` is to the real world, in memory, in virtual time, with faults drawn
+ * The simulated log: what `platform/kafka/log.ts` is to the real world, in memory, in virtual time, with faults drawn
  * from a seeded source. With no faults it keeps the contract of every log (`core/testing/log_contract.ts`).
  *
  * One {@link SimLog} is the broker; each {@link SimLog.open} is one process's pair of ends. Readers form a group among

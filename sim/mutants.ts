@@ -429,21 +429,21 @@ export const mutants: readonly Mutant[] = [
   // On the disk.
   files(
     "instance_given_up_for_good",
-    "duckdb_live",
+    "duckdb/live",
     "for (const side of this.#sides) await side.release();",
     "",
     "after an fsync that failed nothing is published until a restart",
   ),
   files(
     "commit_in_doubt_repeated",
-    "duckdb_store",
+    "duckdb/store",
     "if (this.#doubtful !== null && await this.#hasHappened(this.#doubtful)) return;",
     "",
     "a transaction whose answer was lost is made twice",
   ),
   files(
     "retired_before_published",
-    "duckdb_publisher",
+    "duckdb/publisher",
     "attempt.record = record;",
     "",
     "a publication whose catalogue failed is given up although its record stands",

@@ -2,7 +2,7 @@
  * Somebody who reads a data folder while it is written, as `duckdb` or a notebook does: what is published is whole at any
  * moment, is what its digest says, and never goes back.
  */
-import { rowDigest } from "../platform/duckdb_digest.ts";
+import { rowDigest } from "../platform/duckdb/digest.ts";
 import { readPublished } from "./published.ts";
 
 export class Outsider {

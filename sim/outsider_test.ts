@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { dataPaths } from "../platform/duckdb_published.ts";
+import { dataPaths } from "../platform/duckdb/published.ts";
 import { Outsider } from "./outsider.ts";
 import { runScenario } from "./pipeline.ts";
 import { drawScenario } from "./scenario.ts";

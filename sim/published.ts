@@ -11,9 +11,9 @@ import type {
   ReleaseRow,
   WindowRow,
 } from "../core/rows.ts";
-import { readRows } from "../platform/duckdb_columns.ts";
-import { LiveFile, readParquet } from "../platform/duckdb_live.ts";
-import { dataPaths, type PartitionRecord, readRecords } from "../platform/duckdb_published.ts";
+import { readRows } from "../platform/duckdb/columns.ts";
+import { LiveFile, readParquet } from "../platform/duckdb/live.ts";
+import { dataPaths, type PartitionRecord, readRecords } from "../platform/duckdb/published.ts";
 import {
   alertTable,
   bootTable,
@@ -27,7 +27,7 @@ import {
   selectList,
   type Table,
   windowTable,
-} from "../platform/duckdb_tables.ts";
+} from "../platform/duckdb/tables.ts";
 import type { StoredFacts } from "./compare.ts";
 
 export interface Published extends StoredFacts {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { partitionOf } from "../core/murmur2.ts";
 import { joinAll } from "../core/testing/log_contract.ts";
 import { machineClock } from "../platform/clock.ts";
-import { openKafkaLog } from "../platform/kafka_log.ts";
+import { openKafkaLog } from "../platform/kafka/log.ts";
 import { startKafka } from "../platform/testing/kafka_broker.ts";
 import { Process, taskArgs } from "../platform/testing/process.ts";
 import { readTape, writeTape } from "./tape.ts";

@@ -299,14 +299,14 @@ async function writeScratchLog(tape: Tape, address: string): Promise<string> {
   const suffix = `tape-${machineRandom.uint32().toString(16)}`;
   const kafka = parseKafkaAddress(address);
   if (kafka !== null) {
-    const { writeKafkaTape } = await import("../platform/kafka_tape.ts");
+    const { writeKafkaTape } = await import("../platform/kafka/tape.ts");
     const topic = `${kafka.topic}-${suffix}`;
     await writeKafkaTape({ ...kafka, topic, partitions, clock: machineClock }, records);
     return `kafka://${kafka.brokers.join(",")}/${topic}?group=${topic}`;
   }
   const redis = parseRedisAddress(address);
   if (redis !== null) {
-    const { writeRedisTape } = await import("../platform/redis_tape.ts");
+    const { writeRedisTape } = await import("../platform/redis/tape.ts");
     const name = `${redis.name}-${suffix}`;
     await writeRedisTape({ ...redis, name, partitions, random: machineRandom }, records);
     return `${/^redis:\/\/[^/?]+/.exec(address)![0]}/${name}?group=${name}`;

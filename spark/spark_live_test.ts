@@ -2,7 +2,7 @@
 import { deepEqual, match, ok } from "node:assert/strict";
 import { drawTape, endsOfTape, publishLog } from "../dev/testing/tape.ts";
 import { machineClock } from "../platform/clock.ts";
-import { writeKafkaTape } from "../platform/kafka_tape.ts";
+import { writeKafkaTape } from "../platform/kafka/tape.ts";
 import { startKafka } from "../platform/testing/kafka_broker.ts";
 import { askPublished } from "../platform/testing/published.ts";
 import { SimLog } from "../sim/log.ts";

@@ -3,7 +3,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { StoreRefused } from "../core/ports/store.ts";
 import { machineClock } from "../platform/clock.ts";
-import { Catalogue, QueryFailed, type Result } from "../platform/duckdb_reader.ts";
+import { Catalogue, QueryFailed, type Result } from "../platform/duckdb/reader.ts";
 import { csvText, jsonText, markdownText, tableText } from "./layout.ts";
 import { type Format, parseSqlOptions, sqlHelp, type SqlOptions } from "./options.ts";
 import { completionsOf, createSession, type SessionPorts } from "./session.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { changes, deviceRow, positionRow, readingRow, startMs, windowRow } from "../core/testing/builders.ts";
-import { openPublisher } from "../platform/duckdb_publisher.ts";
-import { openStore } from "../platform/duckdb_store.ts";
+import { openPublisher } from "../platform/duckdb/publisher.ts";
+import { openStore } from "../platform/duckdb/store.ts";
 
 interface Answer {
   readonly code: number;

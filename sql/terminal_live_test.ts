@@ -1,8 +1,8 @@
 /** `deno task sql` in a terminal, as somebody types: `script` (util-linux) gives it one. */
 import { match, ok } from "node:assert/strict";
 import { changes, deviceRow, windowRow } from "../core/testing/builders.ts";
-import { openPublisher } from "../platform/duckdb_publisher.ts";
-import { openStore } from "../platform/duckdb_store.ts";
+import { openPublisher } from "../platform/duckdb/publisher.ts";
+import { openStore } from "../platform/duckdb/store.ts";
 import { machineClock } from "../platform/clock.ts";
 
 /** The command in a terminal, in a folder that has a folder data. */

@@ -1,6 +1,6 @@
 /** `deno task quarantine …` and `deno task devices …`; the first argument of this program says which. */
 import { StoreRefused } from "../../core/ports/store.ts";
-import { Catalogue, QueryFailed } from "../../platform/duckdb_reader.ts";
+import { Catalogue, QueryFailed } from "../../platform/duckdb/reader.ts";
 import { type ControlRequest, parseCommand, placeSql, releaseRequest } from "./command.ts";
 
 const ROWS_MAX = 1_000;

@@ -5,8 +5,8 @@ import { createAggregator, defaultAggregatorConfig } from "../../aggregator/mod.
 import { noMetrics } from "../../core/ports/metrics.ts";
 import { silentTrace } from "../../core/ports/trace.ts";
 import { machineClock } from "../../platform/clock.ts";
-import { openPublisher } from "../../platform/duckdb_publisher.ts";
-import { openStore } from "../../platform/duckdb_store.ts";
+import { openPublisher } from "../../platform/duckdb/publisher.ts";
+import { openStore } from "../../platform/duckdb/store.ts";
 import { type Fleet, FleetLog } from "./fleet_log.ts";
 
 export interface Cost {

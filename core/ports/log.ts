@@ -1,7 +1,7 @@
 /**
  * The record log: partitions of records in offset order, each stamped by the log with its append time.
  *
- * Implementations: `platform/sqlite_log.ts` (embedded), `platform/kafka_log.ts`, `platform/redis_log.ts`, `sim/log.ts`
+ * Implementations: `platform/sqlite_log.ts` (embedded), `platform/kafka/log.ts`, `platform/redis/log.ts`, `sim/log.ts`
  * (with faults), all under the contract suite `core/testing/log_contract.ts`. What the records mean is no business of the
  * log's.
  */

@@ -1,6 +1,6 @@
 /**
  * Publishes committed rows for readers outside the process: immutable files, then the catalogue by rename, then the
- * manifest. The cost follows the new rows. `platform/duckdb_publisher.ts` writes real files.
+ * manifest. The cost follows the new rows. `platform/duckdb/publisher.ts` writes real files.
  */
 import type { WindowRow } from "../rows.ts";
 import type { Manifest } from "../manifest.ts";

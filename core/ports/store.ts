@@ -1,7 +1,7 @@
 /**
  * Where a partition's rows, state and position live: one transaction for all of them.
  *
- * Implementations: `platform/duckdb_store.ts` and `sim/store.ts` (the same with faults), under
+ * Implementations: `platform/duckdb/store.ts` and `sim/store.ts` (the same with faults), under
  * `core/testing/store_contract.ts`. One store belongs to one partition and one owner.
  */
 import type { PublishedConfig } from "../manifest.ts";

@@ -1,5 +1,5 @@
 /**
- * What every log has to do: one suite over `platform/sqlite_log.ts`, `platform/kafka_log.ts`, `platform/redis_log.ts` and
+ * What every log has to do: one suite over `platform/sqlite_log.ts`, `platform/kafka/log.ts`, `platform/redis/log.ts` and
  * `sim/log.ts`, and the builders of records. A log that can't do something states its reason; the case is then shown as
  * ignored, with it.
  */

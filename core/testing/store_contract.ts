@@ -1,5 +1,5 @@
 /**
- * What every store has to do: one suite over `platform/duckdb_store.ts` (with its rows published and not),
+ * What every store has to do: one suite over `platform/duckdb/store.ts` (with its rows published and not),
  * `core/testing/memory_store.ts` and `sim/store.ts`.
  */
 import assert from "node:assert/strict";

@@ -219,7 +219,7 @@ function createBoard() {
     wire("M257 134C258 262 168 246 118 180", "#4a4d55"),
   );
   const holder = h("div", { class: "breadboard" }, wires, esp, dht, wifi);
-  const stage = h("div", { class: "stage", role: "img" }, holder);
+  const stage = h("div", { class: "stage", role: "img", "aria-label": "ESP32 and DHT22" }, holder);
   return {
     element: stage,
     draw(board) {

@@ -23,6 +23,7 @@ export async function createChart({ channel, label, unit, events, signal }) {
     tabindex: 0,
     role: "img",
     "aria-roledescription": "chart",
+    "aria-label": `${label}: nothing drawn yet`,
   });
   const element = h(
     "section",

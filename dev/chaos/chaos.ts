@@ -10,7 +10,7 @@ import type { LogRecord } from "../../core/ports/log.ts";
 import { joinAll, readLimits } from "../../core/testing/log_contract.ts";
 import { parseWindows } from "../../core/windows_config.ts";
 import { machineClock } from "../../platform/clock.ts";
-import { openKafkaLog } from "../../platform/kafka_log.ts";
+import { openKafkaLog } from "../../platform/kafka/log.ts";
 import { type KafkaBroker, startKafka } from "../../platform/testing/kafka_broker.ts";
 import { freePort, Process, taskArgs, until } from "../../platform/testing/process.ts";
 import { readManifest } from "../../platform/testing/published.ts";

@@ -13,7 +13,7 @@ import { below, type Random } from "../../core/ports/random.ts";
 import { silentTrace } from "../../core/ports/trace.ts";
 import { joinAll, readLimits } from "../../core/testing/log_contract.ts";
 import { machineClock } from "../../platform/clock.ts";
-import { addLanes, lanesOf, lanesText, noLanes } from "../../platform/duckdb_digest.ts";
+import { addLanes, lanesOf, lanesText, noLanes } from "../../platform/duckdb/digest.ts";
 import { openLogAt } from "../../platform/log_address.ts";
 import { machineRandom } from "../../platform/random.ts";
 import { freePort, Process, taskArgs, until } from "../../platform/testing/process.ts";

@@ -8,7 +8,7 @@
  *     duckdb.plan({ inStatements: 2, only: commits, when: "after", isFatal: true });
  */
 import { DuckDBAppender, type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
-import type { CreateInstance } from "../duckdb_live.ts";
+import type { CreateInstance } from "../duckdb/live.ts";
 
 export interface StatementFailure {
   /** The so-manieth from now on fails (1: the next). */

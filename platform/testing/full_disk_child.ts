@@ -6,8 +6,8 @@
 import { changes, positionRow, readingRow, startMs } from "../../core/testing/builders.ts";
 import { StoreUnavailable } from "../../core/ports/store.ts";
 import { machineClock } from "../clock.ts";
-import { openPublisher } from "../duckdb_publisher.ts";
-import { openStore } from "../duckdb_store.ts";
+import { openPublisher } from "../duckdb/publisher.ts";
+import { openStore } from "../duckdb/store.ts";
 
 const ROWS = 3_000;
 const [directory = "", what = "commit"] = Deno.args;

@@ -7,9 +7,9 @@
 import { assert } from "../../core/assert.ts";
 import { startMs } from "../../core/testing/builders.ts";
 import { machineClock } from "../clock.ts";
-import { openPublisher } from "../duckdb_publisher.ts";
-import { Catalogue } from "../duckdb_reader.ts";
-import { openStore } from "../duckdb_store.ts";
+import { openPublisher } from "../duckdb/publisher.ts";
+import { Catalogue } from "../duckdb/reader.ts";
+import { openStore } from "../duckdb/store.ts";
 import { assertTruth, truthSql } from "./published_truth.ts";
 import { changesAfter, commitsPerPublication, openWindows } from "./publishing.ts";
 

@@ -6,8 +6,8 @@
  */
 import { changes, deviceRow, positionRow, readingRow, startMs } from "../../core/testing/builders.ts";
 import { machineClock } from "../clock.ts";
-import { openPublisher } from "../duckdb_publisher.ts";
-import { openStore } from "../duckdb_store.ts";
+import { openPublisher } from "../duckdb/publisher.ts";
+import { openStore } from "../duckdb/store.ts";
 
 const [what = "commit", readingsText = "1000000"] = Deno.args;
 const READINGS = Number(readingsText);

@@ -1,8 +1,8 @@
 /** A test's store with its publisher, in a folder that goes with the test, and questions to both. */
 import { needs, startMs } from "../../core/testing/builders.ts";
-import { type DuckdbPublisher, openPublisher } from "../duckdb_publisher.ts";
-import { Catalogue } from "../duckdb_reader.ts";
-import { type DuckdbStore, openStore, type StoreOptions } from "../duckdb_store.ts";
+import { type DuckdbPublisher, openPublisher } from "../duckdb/publisher.ts";
+import { Catalogue } from "../duckdb/reader.ts";
+import { type DuckdbStore, openStore, type StoreOptions } from "../duckdb/store.ts";
 
 export interface Opened {
   readonly directory: string;

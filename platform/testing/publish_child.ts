@@ -4,8 +4,8 @@
  * stopped.
  */
 import { machineClock } from "../clock.ts";
-import { openPublisher } from "../duckdb_publisher.ts";
-import { openStore } from "../duckdb_store.ts";
+import { openPublisher } from "../duckdb/publisher.ts";
+import { openStore } from "../duckdb/store.ts";
 import { changesAfter, commitsPerPublication, openWindows } from "./publishing.ts";
 
 const [directory = "", seals] = Deno.args;

@@ -2,7 +2,7 @@
  * A real redis-server on loopback, for tests: a child process in a temporary folder, with an append-only file that is
  * synced on every append.
  */
-import { RedisConnection } from "../redis_client.ts";
+import { RedisConnection } from "../redis/client.ts";
 import { machineClock } from "../clock.ts";
 import { freePort } from "./process.ts";
 

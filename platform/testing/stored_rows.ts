@@ -2,10 +2,10 @@
 import { DuckDBInstance } from "@duckdb/node-api";
 import { positionRow, startMs } from "../../core/testing/builders.ts";
 import type { PositionRow } from "../../core/rows.ts";
-import { lanesText, noLanes } from "../duckdb_digest.ts";
-import { dataPaths, quoted, writeRecord } from "../duckdb_published.ts";
-import type { Segment } from "../duckdb_segments.ts";
-import { deviceTable, readingTable, selectList, type TableShape, windowTable } from "../duckdb_tables.ts";
+import { lanesText, noLanes } from "../duckdb/digest.ts";
+import { dataPaths, quoted, writeRecord } from "../duckdb/published.ts";
+import type { Segment } from "../duckdb/segments.ts";
+import { deviceTable, readingTable, selectList, type TableShape, windowTable } from "../duckdb/tables.ts";
 import { sha256OfFile } from "../durable_files.ts";
 
 const MINUTE_MS = 60_000;

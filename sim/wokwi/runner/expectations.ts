@@ -9,7 +9,7 @@
  * ```
  */
 
-/** The result of a query, as `platform/duckdb_reader.ts` gives it. */
+/** The result of a query, as `platform/duckdb/reader.ts` gives it. */
 export interface QueryResult {
   readonly columns: readonly { readonly name: string }[];
   readonly rows: readonly (readonly (string | number | boolean | null)[])[];

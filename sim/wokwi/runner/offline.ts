@@ -1,7 +1,7 @@
 /** One scenario on the offline simulator, and what it left in DuckDB. */
 import { APIClient } from "@wokwi/client";
 import type { Clock } from "../../../core/ports/clock.ts";
-import { Catalogue, QueryFailed } from "../../../platform/duckdb_reader.ts";
+import { Catalogue, QueryFailed } from "../../../platform/duckdb/reader.ts";
 import type { MicroPythonRuntime } from "../../board/mod.ts";
 import { type Expectation, mismatch, rowsMax } from "./expectations.ts";
 import { PipelineWorld } from "./pipeline_world.ts";

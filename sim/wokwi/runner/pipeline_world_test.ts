@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Catalogue } from "../../../platform/duckdb_reader.ts";
+import { Catalogue } from "../../../platform/duckdb/reader.ts";
 import { createBoard, loadMicroPythonRuntime } from "../../board/mod.ts";
 import { PipelineWorld } from "./pipeline_world.ts";
 

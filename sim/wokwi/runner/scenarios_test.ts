@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { machineClock } from "../../../platform/clock.ts";
-import { Catalogue } from "../../../platform/duckdb_reader.ts";
+import { Catalogue } from "../../../platform/duckdb/reader.ts";
 import { filesBeside, readProject } from "../project.ts";
 import { serveWokwi } from "../server.ts";
 import { runOnCloud } from "./cloud.ts";

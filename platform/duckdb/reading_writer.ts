@@ -1,0 +1,89 @@
+/** Appends readings: columns of the fold go into DuckDB's vectors as they are, lists of rows as those of other tables. */
+import { type DuckDBConnection, DuckDBDataChunk } from "@duckdb/node-api";
+import duckdb from "@duckdb/node-bindings";
+import type { Rows } from "../../core/ports/store.ts";
+import { marks, ReadingBlock } from "../../core/reading_block.ts";
+import type { ReadingRow } from "../../core/rows.ts";
+import { NO_VALUE, NONE } from "../../core/scanned_batches.ts";
+import { appendChunks, type Chunked, ColumnBuffer, TableWriter, typeOf, type Versioned } from "./columns.ts";
+import { readingTable } from "./tables.ts";
+
+/** Blocks of fewer rows are cheaper as rows, together with others, than as chunks of their own. */
+const SMALL_ROWS = 500;
+/** In columns that have no null. */
+const NEVER = -Infinity;
+
+export class ReadingWriter {
+  readonly #rows = new TableWriter(readingTable.name, readingTable.columns, true);
+  readonly #buffers = readingTable.columns.map(({ kind }) => new ColumnBuffer(kind));
+  readonly #version = new ColumnBuffer("int64");
+  #reused: DuckDBDataChunk | null = null;
+
+  /** `catalog`: where the table is, if not in the connection's own. */
+  append(
+    connection: DuckDBConnection,
+    readings: Rows<ReadingRow>,
+    version: number,
+    catalog: string | null = null,
+  ): Promise<void> {
+    return this.appendAll(connection, [{ version, rows: readings }], catalog);
+  }
+
+  /** Appends the readings of several transactions. */
+  appendAll(
+    connection: DuckDBConnection,
+    transactions: readonly Versioned<Rows<ReadingRow>>[],
+    catalog: string | null = null,
+  ): Promise<void> {
+    const [blocks, small] = [[] as Chunked[], [] as Versioned<readonly ReadingRow[]>[]];
+    for (const { version, rows } of transactions) {
+      const isBlock = rows instanceof ReadingBlock && (rows.length > SMALL_ROWS || transactions.length === 1);
+      if (isBlock) blocks.push(this.#chunked(rows, version));
+      else small.push({ version, rows: [...rows] });
+    }
+    return appendChunks(
+      connection,
+      readingTable.name,
+      [this.#rows.chunked(small), ...blocks],
+      catalog,
+    );
+  }
+
+  #chunked(block: ReadingBlock, version: number): Chunked {
+    return { rowCount: block.length, chunk: (from, to) => this.#chunk(block, from, to, version) };
+  }
+
+  /** In the order of `readingTable`; one chunk for all, see `TableWriter`. */
+  #chunk(block: ReadingBlock, from: number, to: number, version: number): DuckDBDataChunk {
+    const chunk = this.#reused ??= DuckDBDataChunk.create([
+      typeOf.int64,
+      ...readingTable.columns.map(({ kind }) => typeOf[kind]),
+    ]);
+    chunk.reset();
+    chunk.rowCount = to - from;
+    const vector = (column: number) => duckdb.data_chunk_get_vector(chunk.chunk, column);
+    const integers = (column: number, values: Float64Array | Int32Array, none = NEVER) =>
+      this.#buffers[column]!.fillIntegers(vector(column + 1), values, from, to, none);
+    const texts = (column: number, values: ReadonlyMap<number, string>) =>
+      this.#buffers[column]!.fillSparse(vector(column + 1), values, from, to);
+    const bits = (column: number, bit: number) =>
+      this.#buffers[column]!.fillBits(vector(column + 1), block.marks, from, to, bit);
+    this.#version.fillWith(vector(0), to - from, version);
+    this.#buffers[0]!.fillNumbered(vector(1), block.devices, block.device, from, to);
+    integers(1, block.boot, NONE);
+    integers(2, block.seq, NONE);
+    integers(3, block.tsMs);
+    integers(4, block.appendMs);
+    integers(5, block.offset);
+    integers(6, block.index);
+    integers(7, block.temperatureMilliC, NO_VALUE);
+    integers(8, block.humidityMilliPct, NO_VALUE);
+    texts(9, block.faults);
+    texts(10, block.flags);
+    bits(11, marks.late);
+    bits(12, marks.timeUncertain);
+    bits(13, marks.released);
+    integers(14, block.everyMs, NONE);
+    return chunk;
+  }
+}
