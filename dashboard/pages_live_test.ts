@@ -163,7 +163,7 @@ async function waiting({ dashboardUrl }: World, window: Window): Promise<void> {
   await page.route("**/api/windows*", () => {});
   for (const path of ["/device?device=board-1", "/bench"]) {
     await goTo(page, dashboardUrl + path);
-    await page.locator("[role=img]").first().waitFor();
+    await page.locator("[role=img]").first().waitFor({ state: "attached" });
     deepEqual(await findings(page, "axe.run()"), [], path);
   }
 }
