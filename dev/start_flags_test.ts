@@ -14,5 +14,6 @@ for (const service of ["ingest", "aggregator"]) {
       compose.indexOf(`- ${service}/main.ts`),
     );
     assert.deepEqual(flagsIn(started), flags);
+    if (service === "aggregator") assert.deepEqual(flagsIn(tasks["soak:year"]!.command), flags);
   });
 }

@@ -77,6 +77,16 @@ export class SegmentGuard {
     this.#whole.add(segment.path);
   }
 
+  /** A file that has been deleted; what is remembered follows what is published. */
+  forget(path: string): void {
+    this.#whole.delete(path);
+  }
+
+  /** Files that need no check any more. */
+  get trusted(): number {
+    return this.#whole.size;
+  }
+
   /** Resolves when all are as they were written; moves a damaged one aside and rejects with {@link StoreDamaged}. */
   async check(segments: readonly Segment[]): Promise<void> {
     for (const segment of segments) {

@@ -182,7 +182,7 @@ export class DuckdbPublisher implements Publisher {
       return;
     }
     this.store.giveBack(fresh);
-    for (const segment of written) await removeFile(this.#absolute(segment));
+    for (const { path } of written) await this.#remove(path);
   }
 
   /** Resolves when no merge is running; rejects if the last one failed. */
@@ -265,7 +265,7 @@ export class DuckdbPublisher implements Publisher {
     });
     await this.store.published(record, snapshot.fresh);
     this.#manifest = manifest;
-    for (const { path } of retired.over) await removeFile(`${this.store.paths.published}/${path}`);
+    for (const { path } of retired.over) await this.#remove(path);
     if (!this.#orphansRemoved) await this.#removeOrphans(publishedMs);
     this.#orphansRemoved = true;
     this.merger.start();
@@ -412,6 +412,11 @@ export class DuckdbPublisher implements Publisher {
       if (!name.startsWith(`${partition}@`) || !name.endsWith(".tmp")) continue;
       if (await isOld(`${paths.records}/${name}`)) await removeFile(`${paths.records}/${name}`);
     }
+  }
+
+  async #remove(path: string): Promise<void> {
+    this.store.guard.forget(path);
+    await removeFile(`${this.store.paths.published}/${path}`);
   }
 
   #absolute(segment: Segment): string {
