@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { dataPaths } from "../platform/duckdb/published.ts";
-import { Outsider } from "./outsider.ts";
+import type { PositionRow } from "../core/rows.ts";
+import { rowDigest } from "../platform/duckdb/digest.ts";
+import { Outsider, type Seen } from "./outsider.ts";
 import { runScenario } from "./pipeline.ts";
 import { drawScenario } from "./scenario.ts";
 
@@ -31,4 +33,40 @@ Deno.test("a reader sees rows that are not those of their digest, and files that
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+/** Readings of which each gives what it is told to, when it is told to. */
+function readings() {
+  const pending: PromiseWithResolvers<Seen>[] = [];
+  const read = () => {
+    const reading = Promise.withResolvers<Seen>();
+    pending.push(reading);
+    return reading.promise;
+  };
+  const upTo = (nextOffset: number): Seen => ({
+    ...{ windows: [], rowDigest: rowDigest([]) },
+    position: { nextOffset } as PositionRow,
+  });
+  return { outsider: new Outsider("", read), end: (i: number, at: number) => pending[i]!.resolve(upTo(at)) };
+}
+
+Deno.test("a reader that began before a faster one was done may see less than that one", async () => {
+  const { outsider, end } = readings();
+  const [slow, fast] = [outsider.look(1), outsider.look(1)];
+  end(1, 62);
+  assert.equal(await fast, null);
+  end(0, 50);
+  assert.equal(await slow, null);
+});
+
+Deno.test("a reader that begins after another was done may not see less than any before it", async () => {
+  const { outsider, end } = readings();
+  const [slow, fast] = [outsider.look(1), outsider.look(1)];
+  end(1, 62);
+  await fast;
+  end(0, 50);
+  await slow;
+  const later = outsider.look(1);
+  end(2, 61);
+  assert.equal(await later, "a reader of partition 0 saw 62, then 61");
 });

@@ -8,6 +8,7 @@
 import type { LogRecord } from "../core/ports/log.ts";
 import { silentTrace, type Trace } from "../core/ports/trace.ts";
 import type { AlertRow } from "../core/rows.ts";
+import { publishedGraceMs } from "../platform/duckdb/publisher.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "./board/mod.ts";
 import { virtualClock } from "./clock.ts";
 import { type Disk, duckdbDisk, memoryDisk } from "./disk.ts";
@@ -18,6 +19,7 @@ import { type IngestAnswer, Ingests } from "./ingests.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { SimLog } from "./log.ts";
 import { noLogFaults, type SimLogFaultName } from "./log_faults.ts";
+import { Looks } from "./looks.ts";
 import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
 import { type DecisionLog, Decisions } from "./decisions.ts";
 import { type Incident, type IncidentKind, judgeOf, type Scenario } from "./scenario.ts";
@@ -90,7 +92,7 @@ class Pipeline {
   readonly #incidents = new Map<string, number>();
   readonly #outcomes = new Map<string, number>();
   readonly #requests: RequestStory[] = [];
-  readonly #looks = new Set<Promise<void>>();
+  readonly #looks = new Looks(publishedGraceMs);
   #events = 0;
   #violation: string | null = null;
   #isQuiet = false;
@@ -153,7 +155,7 @@ class Pipeline {
       return await this.#outcome([]);
     } finally {
       this.fleet.close();
-      await Promise.all(this.#looks);
+      await this.#looks.over();
       await this.workers.killAll();
       await this.gate.settle();
       this.gate.close();
@@ -185,6 +187,7 @@ class Pipeline {
       await this.gate.settle();
       const { nextMs } = this.scheduler;
       if (nextMs === null || nextMs > untilMs || this.#violation !== null) break;
+      await this.#looks.mayBecome(nextMs);
       await this.scheduler.step();
       if (++this.#events % checkEveryEvents === 0) this.#checkInvariants();
       if (this.#events % 2_000 === 0) onProgress?.(this.scheduler.nowMs);
@@ -196,10 +199,12 @@ class Pipeline {
   /** Readers come at any moment, and what they do holds nobody up: the run goes on beside them. */
   #lookFromOutside(): void {
     for (const looking of this.workers.look()) {
-      const look = looking.then((problem) => {
-        this.#violation ??= problem;
-      }).finally(() => this.#looks.delete(look));
-      this.#looks.add(look);
+      this.#looks.add(
+        this.scheduler.nowMs,
+        looking.then((problem) => {
+          this.#violation ??= problem;
+        }),
+      );
     }
   }
 
@@ -354,7 +359,7 @@ class Pipeline {
     if (this.#violation !== null) return await this.#outcome([]);
     const stoppedMs = this.scheduler.nowMs;
     await this.#stopWorkers();
-    await Promise.all(this.#looks);
+    await this.#looks.over();
     const judged: OracleResult[] = [];
     for (let partition = 0; partition < this.log.partitions; partition++) {
       const newest = await this.workers.newestPublication(partition);
