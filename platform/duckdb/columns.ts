@@ -1,31 +1,25 @@
 /**
- * Rows to DuckDB's column vectors and back, without a JavaScript value for every cell.
- *
- * A vector's bytes are filled in typed arrays and copied into DuckDB as a whole, at most 2,048 rows at a time: 1.6 to
- * 2.5 × as fast as `setColumnValues`, which makes a BigInt for each 64-bit cell and a call for each text. A text of at
- * most 12 bytes lies inside its 16-byte handle (`duckdb_string_t` of duckdb.h); a longer one is handed to DuckDB once a
- * chunk, and its handle is copied to the other rows.
+ * Rows to DuckDB's column vectors and back, without a JavaScript value for every cell (`column_buffer.ts` has the how).
  *
  * 64-bit integers are JavaScript numbers here, exact below 2^53, which `core/limits.ts` guarantees for every column.
  */
 import {
   BIGINT,
-  BOOLEAN,
-  DECIMAL,
   type DuckDBConnection,
   DuckDBDataChunk,
   type DuckDBResult,
   type DuckDBType,
-  INTEGER,
-  TIMESTAMP,
-  VARCHAR,
 } from "@duckdb/node-api";
 import duckdb from "@duckdb/node-bindings";
-
-/** How a column is stored; `time` is TIMESTAMP here and Unix milliseconds outside, `decimal` is DECIMAL(38, 0). */
-export type Kind = "int64" | "int32" | "boolean" | "text" | "time" | "decimal";
-
-export type Cell = number | bigint | string | boolean | null;
+import {
+  bytesOf,
+  type Cell,
+  ColumnBuffer,
+  INLINE_BYTES,
+  type Kind,
+  typeOf,
+  VECTOR_ROWS,
+} from "./column_buffer.ts";
 
 /** One column of a table whose rows are `Row`s. */
 export interface Column<Row> {
@@ -34,293 +28,9 @@ export interface Column<Row> {
   readonly get: (row: Row) => Cell;
 }
 
-/** Rows of one vector; DuckDB's own constant. */
-const VECTOR_ROWS = 2_048;
-/** A handle that holds its text; longer ones point to it. */
-const INLINE_BYTES = 12;
-/** Texts whose handles are remembered between chunks (device names, causes). At the bound they are forgotten. */
+/** Texts that a result shares. */
 const TEXTS_MAX = 20_000;
-/** Longer texts (raw readings, spans) seldom come twice. */
-const REMEMBERED_BYTES_MAX = 128;
-
-const bytesOf: Readonly<Record<Kind, number>> = {
-  int64: 8,
-  int32: 4,
-  boolean: 1,
-  text: 16,
-  time: 8,
-  decimal: 16,
-};
-export const typeOf: Readonly<Record<Kind, DuckDBType>> = {
-  int64: BIGINT,
-  int32: INTEGER,
-  boolean: BOOLEAN,
-  text: VARCHAR,
-  time: TIMESTAMP,
-  decimal: DECIMAL(38, 0),
-};
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-/**
- * One column's buffer, reused for chunk after chunk. What lies under a null is zero or stale, never read; only under a
- * null text it has to be zero, since DuckDB copies it and a handle must not point anywhere.
- */
-export class ColumnBuffer {
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #words: Uint32Array;
-  readonly #validity = new Uint32Array(VECTOR_ROWS / 32);
-  readonly #texts = new Map<string, Text>();
-
-  constructor(readonly kind: Kind) {
-    this.#bytes = new Uint8Array(VECTOR_ROWS * bytesOf[kind]);
-    this.#words = new Uint32Array(this.#bytes.buffer);
-  }
-
-  /** Puts `get(row)` of rows [from, to) into the vector. */
-  fill<Row>(
-    vector: duckdb.Vector,
-    rows: readonly Row[],
-    from: number,
-    to: number,
-    get: (row: Row) => Cell,
-  ): void {
-    this.#validity.fill(0xffff_ffff);
-    const nulls = this.#put(vector, rows, from, to, get);
-    this.#copy(vector, to - from, nulls > 0);
-  }
-
-  #copy(vector: duckdb.Vector, rowCount: number, hasNulls: boolean): void {
-    duckdb.copy_data_to_vector(vector, 0, this.#bytes.buffer, 0, rowCount * bytesOf[this.kind]);
-    if (!hasNulls) return;
-    duckdb.vector_ensure_validity_writable(vector);
-    duckdb.copy_data_to_vector_validity(vector, 0, this.#validity.buffer, 0, Math.ceil(rowCount / 64) * 8);
-  }
-
-  /** Integers [from, to) of a column, `none` among them for null; times (ms) become µs. */
-  fillIntegers(
-    vector: duckdb.Vector,
-    values: Float64Array | Int32Array,
-    from: number,
-    to: number,
-    none: number,
-  ): void {
-    const scale = this.kind === "time" ? 1_000 : 1;
-    const width = bytesOf[this.kind] / 4;
-    const words = this.#words;
-    let nulls = 0;
-    for (let at = from; at < to; at++) {
-      const value = values[at]!;
-      if (value === none) {
-        if (nulls++ === 0) this.#validity.fill(0xffff_ffff);
-        this.#setNull(at - from);
-      } else if (width === 1) words[at - from] = value;
-      else putInt64(words, 2 * (at - from), value * scale);
-    }
-    this.#copy(vector, to - from, nulls > 0);
-  }
-
-  /** Booleans: whether `marks` [from, to) have the bit. */
-  fillBits(vector: duckdb.Vector, marks: Uint8Array, from: number, to: number, bit: number): void {
-    for (let at = from; at < to; at++) this.#bytes[at - from] = (marks[at]! & bit) === 0 ? 0 : 1;
-    this.#copy(vector, to - from, false);
-  }
-
-  /** Texts by number: `texts[numbers[at]]` for `at` in [from, to). */
-  fillNumbered(
-    vector: duckdb.Vector,
-    texts: readonly string[],
-    numbers: Int32Array,
-    from: number,
-    to: number,
-  ): void {
-    const words = this.#words;
-    let isShort = true;
-    for (let at = from; at < to && isShort; at++) {
-      const value = texts[numbers[at]!]!;
-      const { handle } = this.#texts.get(value) ?? this.#remember(value);
-      if (handle === null) isShort = false;
-      else putHandle(words, 4 * (at - from), handle);
-    }
-    if (isShort) return this.#copy(vector, to - from, false);
-    const rows = Array.from({ length: to - from }, (_, index) => texts[numbers[from + index]!]!);
-    this.fill(vector, rows, 0, rows.length, (text) => text);
-  }
-
-  /** Texts of rows [from, to) that few have. */
-  fillSparse(vector: duckdb.Vector, texts: ReadonlyMap<number, string>, from: number, to: number): void {
-    if (texts.size > 0) {
-      const rows = Array.from({ length: to - from }, (_, index) => texts.get(from + index) ?? null);
-      return this.fill(vector, rows, 0, rows.length, (text) => text);
-    }
-    this.#words.fill(0, 0, 4 * (to - from));
-    this.#validity.fill(0);
-    this.#copy(vector, to - from, true);
-  }
-
-  /** A vector with the same number in every row. */
-  fillWith(vector: duckdb.Vector, rowCount: number, value: number): void {
-    for (let index = 0; index < rowCount; index++) putInt64(this.#words, 2 * index, value);
-    duckdb.copy_data_to_vector(vector, 0, this.#bytes.buffer, 0, rowCount * bytesOf[this.kind]);
-  }
-
-  /** Returns the number of nulls. */
-  #put<Row>(
-    vector: duckdb.Vector,
-    rows: readonly Row[],
-    from: number,
-    to: number,
-    get: (row: Row) => Cell,
-  ): number {
-    switch (this.kind) {
-      case "int64":
-        return this.#each(
-          rows,
-          from,
-          to,
-          get,
-          (index, value) => putInt64(this.#words, 2 * index, value as number),
-        );
-      case "time":
-        return this.#each(
-          rows,
-          from,
-          to,
-          get,
-          (index, value) => putInt64(this.#words, 2 * index, (value as number) * 1_000),
-        );
-      case "int32":
-        return this.#each(rows, from, to, get, (index, value) => {
-          this.#words[index] = value as number;
-        });
-      case "boolean":
-        return this.#each(rows, from, to, get, (index, value) => {
-          this.#bytes[index] = value ? 1 : 0;
-        });
-      case "decimal":
-        return this.#each(
-          rows,
-          from,
-          to,
-          get,
-          (index, value) => putInt128(this.#words, 4 * index, value as bigint),
-        );
-      case "text":
-        return this.#putTexts(vector, rows, from, to, get);
-    }
-  }
-
-  #each<Row>(
-    rows: readonly Row[],
-    from: number,
-    to: number,
-    get: (row: Row) => Cell,
-    put: (index: number, value: Exclude<Cell, null>) => void,
-  ): number {
-    let nulls = 0;
-    for (let at = from; at < to; at++) {
-      const value = get(rows[at]!);
-      if (value !== null) put(at - from, value);
-      else {
-        nulls++;
-        this.#setNull(at - from);
-      }
-    }
-    return nulls;
-  }
-
-  #setNull(index: number): void {
-    this.#validity[index >> 5]! &= ~(1 << (index & 31));
-  }
-
-  #putTexts<Row>(
-    vector: duckdb.Vector,
-    rows: readonly Row[],
-    from: number,
-    to: number,
-    get: (row: Row) => Cell,
-  ): number {
-    const words = this.#words.fill(0, 0, 4 * (to - from));
-    /** Rows of each text that doesn't fit into its handle. */
-    let long: Map<string, number[]> | null = null;
-    const nulls = this.#each(rows, from, to, get, (index, cell) => {
-      const value = cell as string;
-      const { handle } = this.#texts.get(value) ?? this.#remember(value);
-      if (handle !== null) {
-        putHandle(words, 4 * index, handle);
-        return;
-      }
-      long ??= new Map();
-      const same = long.get(value);
-      if (same === undefined) long.set(value, [index]);
-      else same.push(index);
-    });
-    if (long !== null) this.#putLong(vector, long, to - from);
-    return nulls;
-  }
-
-  #remember(value: string): Text {
-    const bytes = encoder.encode(value);
-    const text = { bytes, handle: bytes.length <= INLINE_BYTES ? inlineHandle(bytes) : null };
-    if (this.#texts.size >= TEXTS_MAX) this.#texts.clear();
-    if (bytes.length <= REMEMBERED_BYTES_MAX) this.#texts.set(value, text);
-    return text;
-  }
-
-  /** Hands every distinct long text to DuckDB once, then copies its handle to its rows. */
-  #putLong(vector: duckdb.Vector, long: Map<string, number[]>, rowCount: number): void {
-    for (const [value, rows] of long) {
-      const { bytes } = this.#texts.get(value) ?? this.#remember(value);
-      duckdb.vector_assign_string_element_len(vector, rows[0]!, bytes);
-    }
-    const assigned = duckdb.vector_get_data(vector, rowCount * 16);
-    for (const rows of long.values()) {
-      const handle = assigned.subarray(rows[0]! * 16, rows[0]! * 16 + 16);
-      for (const index of rows) this.#bytes.set(handle, index * 16);
-    }
-  }
-}
-
-/** A text as DuckDB takes it. */
-interface Text {
-  readonly bytes: Uint8Array;
-  /** The whole text, if it fits. */
-  readonly handle: Uint32Array | null;
-}
-
-/** The 16 bytes of a text that fits into its handle: its length, then the text. */
-function inlineHandle(bytes: Uint8Array): Uint32Array {
-  const handle = new Uint8Array(16);
-  handle.set(bytes, 4);
-  const words = new Uint32Array(handle.buffer);
-  words[0] = bytes.length;
-  return words;
-}
-
-function putHandle(words: Uint32Array, at: number, handle: Uint32Array): void {
-  words[at] = handle[0]!;
-  words[at + 1] = handle[1]!;
-  words[at + 2] = handle[2]!;
-  words[at + 3] = handle[3]!;
-}
-
-function putInt64(words: Uint32Array, at: number, value: number): void {
-  const high = Math.floor(value / 4_294_967_296);
-  words[at] = value - high * 4_294_967_296;
-  words[at + 1] = high;
-}
-
-function putInt128(words: Uint32Array, at: number, value: bigint): void {
-  if (value >= 0n && value <= 9_007_199_254_740_991n) {
-    putInt64(words, at, Number(value));
-    words[at + 2] = 0;
-    words[at + 3] = 0;
-    return;
-  }
-  for (let word = 0; word < 4; word++) {
-    words[at + word] = Number(BigInt.asUintN(32, value >> BigInt(32 * word)));
-  }
-}
 
 /** Rows of one transaction: they share its number. */
 export interface Versioned<Rows> {

@@ -8,7 +8,7 @@
  */
 import { assert } from "../../core/assert.ts";
 import type { Changes } from "../../core/ports/store.ts";
-import type { Cell, Kind } from "./columns.ts";
+import type { Cell, Kind } from "./column_buffer.ts";
 import {
   alertRuleTable,
   alertStateTable,

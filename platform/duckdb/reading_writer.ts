@@ -5,7 +5,8 @@ import type { Rows } from "../../core/ports/store.ts";
 import { marks, ReadingBlock } from "../../core/reading_block.ts";
 import type { ReadingRow } from "../../core/rows.ts";
 import { NO_VALUE, NONE } from "../../core/scanned_batches.ts";
-import { appendChunks, type Chunked, ColumnBuffer, TableWriter, typeOf, type Versioned } from "./columns.ts";
+import { ColumnBuffer, typeOf } from "./column_buffer.ts";
+import { appendChunks, type Chunked, TableWriter, type Versioned } from "./columns.ts";
 import { readingTable } from "./tables.ts";
 
 /** Blocks of fewer rows are cheaper as rows, together with others, than as chunks of their own. */

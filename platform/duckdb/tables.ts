@@ -18,7 +18,8 @@ import type {
 } from "../../core/rows.ts";
 import { assert } from "../../core/assert.ts";
 import type { PublishedConfig } from "../../core/manifest.ts";
-import type { Cell, Column, Kind } from "./columns.ts";
+import type { Cell, Kind } from "./column_buffer.ts";
+import type { Column } from "./columns.ts";
 import type { Segment } from "./segments.ts";
 
 const halves = tables.split("\n-- views\n");
