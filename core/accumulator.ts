@@ -1,9 +1,9 @@
 /**
  * What a window adds up: exact integers of thousandths, first and last by a total order, and every value with its count,
- * from which percentiles by nearest rank are read. A DHT22 speaks in tenths, so a day has few different values and the
- * counts stay small where a list of values would not.
+ * from which percentiles by nearest rank are read.
  */
 import { assert } from "./assert.ts";
+import { CountedValues, listedMax } from "./counted_values.ts";
 import type { ChannelRow, ClosedBy, WindowRow } from "./rows.ts";
 import { NO_VALUE } from "./scanned_batches.ts";
 
@@ -84,8 +84,6 @@ export function placeOfText(text: string): Place {
 
 /** Above this a sum of squares moves into a bigint; below, doubles add integers exactly. */
 const EXACT_MAX = 2 ** 52;
-/** So many values are kept as a list before they are counted by value: more than a minute of the fastest board has. */
-const LISTED_MAX = 64;
 
 // Cells of a channel. Both channels of a window lie side by side in one array, in the processor's cache together: as
 // fields of objects each number would be an object of its own, and adding a reading would touch thirty of them.
@@ -93,19 +91,30 @@ const COUNT = 0, SUM = 1, SQUARES = 2, MIN = 3, MAX = 4, FIRST = 5, LAST = 6;
 const FIRST_PLACE = 7;
 const LAST_PLACE = FIRST_PLACE + PLACE_CELLS;
 const CHANNEL_CELLS = LAST_PLACE + PLACE_CELLS;
+const CELLS_BYTES = 2 * CHANNEL_CELLS * Float64Array.BYTES_PER_ELEMENT;
+/** What a window takes beside its object. */
+const WINDOW_BYTES = CELLS_BYTES + 2 * listedMax * Int32Array.BYTES_PER_ELEMENT;
+const PERCENTS = [50, 95];
 
 /** Exact integers of one channel. Values are thousandths within ±10^9. */
 export class Channel {
   readonly #cells: Float64Array;
   readonly #at: number;
   #squaresCarried = 0n;
-  #listed: number[] = [];
-  #counts: Map<number, number> | null = null;
+  readonly #values: CountedValues;
 
   /** Its numbers are `CHANNEL_CELLS` zeros of `cells` from `at` on. */
-  constructor(cells = new Float64Array(CHANNEL_CELLS), at = 0) {
+  constructor(cells: Float64Array, at: number, values: CountedValues) {
     this.#cells = cells;
     this.#at = at;
+    this.#values = values;
+  }
+
+  /** As it was made. */
+  clear(): void {
+    this.#cells.fill(0, this.#at, this.#at + CHANNEL_CELLS);
+    this.#squaresCarried = 0n;
+    this.#values.clear();
   }
 
   get count(): number {
@@ -153,8 +162,7 @@ export class Channel {
 
   /** Adds a value to those that percentiles are read from, and to nothing else. */
   remember(value: number): void {
-    this.#listed.push(value);
-    if (this.#listed.length === LISTED_MAX) this.#countListed();
+    this.#values.add(value);
   }
 
   #carry(): void {
@@ -162,39 +170,13 @@ export class Channel {
     this.#cells[this.#at + SQUARES] = 0;
   }
 
-  /** Moves the list into the counts, all at once: a map that is in the processor's cache is many times as fast. */
-  #countListed(): Map<number, number> {
-    const counts = this.#counts ??= new Map();
-    for (const value of this.#listed) counts.set(value, (counts.get(value) ?? 0) + 1);
-    this.#listed = [];
-    return counts;
-  }
-
   get sumSquares(): bigint {
     return this.#squaresCarried + BigInt(this.#cells[this.#at + SQUARES]!);
   }
 
-  /** Nearest rank: the ⌈percent · n / 100⌉-th smallest of the remembered values; null without any. */
-  percentiles(percents: readonly number[]): (number | null)[] {
-    if (this.#counts === null) {
-      const sorted = Int32Array.from(this.#listed).sort();
-      return percents.map((percent) => sorted[Math.ceil((percent * sorted.length) / 100) - 1] ?? null);
-    }
-    const counts = [...this.#countListed()].sort(([a], [b]) => a - b);
-    const total = counts.reduce((sum, [, count]) => sum + count, 0);
-    return percents.map((percent) => {
-      let left = Math.ceil((percent * total) / 100);
-      for (const [value, count] of counts) {
-        left -= count;
-        if (left <= 0) return value;
-      }
-      return null;
-    });
-  }
-
   row(withPercentiles: boolean): ChannelRow {
     const some = this.count > 0;
-    const [p50 = null, p95 = null] = some && withPercentiles ? this.percentiles([50, 95]) : [];
+    const [p50 = null, p95 = null] = some && withPercentiles ? this.#values.percentiles(PERCENTS) : [];
     return {
       count: this.count,
       sum: this.sum,
@@ -232,8 +214,7 @@ export class Channel {
 
   /** Every field as comparable text, for tests of rebuilt state; the values only where they still decide something. */
   describe(withValues: boolean): string {
-    const counted = [...this.#counts ?? []].flatMap(([value, count]) => Array<number>(count).fill(value));
-    const values = withValues ? [...this.#listed, ...counted] : [];
+    const values = withValues ? this.#values.all() : [];
     const cells = this.#cells;
     const place = (at: number) => this.count === 0 ? "" : placeText(placeAt(cells, this.#at + at));
     return [
@@ -246,7 +227,7 @@ export class Channel {
       cells[this.#at + LAST],
       place(FIRST_PLACE),
       place(LAST_PLACE),
-      values.toSorted((a, b) => a - b).join(" "),
+      values.join(" "),
     ].join(";");
   }
 }
@@ -284,10 +265,34 @@ export class WindowState {
   changedAppendMs: number | null = null;
   changedOffset: number | null = null;
 
-  constructor(readonly spec: number, readonly startMs: number, readonly endMs: number) {
-    const cells = new Float64Array(2 * CHANNEL_CELLS);
-    this.temperature = new Channel(cells, 0);
-    this.humidity = new Channel(cells, CHANNEL_CELLS);
+  constructor(public spec: number, public startMs: number, public endMs: number) {
+    // Side by side, in the processor's cache together.
+    const bytes = new ArrayBuffer(WINDOW_BYTES);
+    const cells = new Float64Array(bytes, 0, 2 * CHANNEL_CELLS);
+    const list = new Int32Array(bytes, CELLS_BYTES);
+    this.temperature = new Channel(cells, 0, new CountedValues(list, 0));
+    this.humidity = new Channel(cells, CHANNEL_CELLS, new CountedValues(list, listedMax));
+  }
+
+  /** Becomes another window, of which nothing has come yet. */
+  begin(spec: number, startMs: number, endMs: number): void {
+    [this.spec, this.startMs, this.endMs] = [spec, startMs, endMs];
+    this.readings =
+      this.sensorFaults =
+      this.late =
+      this.timeUncertain =
+        0;
+    this.everyMs = null;
+    this.oldestAppendMs = Infinity;
+    this.temperature.clear();
+    this.humidity.clear();
+    this.closedBy = null;
+    this.revision = 0;
+    this.storedRevision = null;
+    this.hasAllValues = true;
+    this.shownArrivals = 0;
+    this.dirty = false;
+    this.changedAppendMs = this.changedOffset = null;
   }
 
   add(reading: Addend): void {
@@ -356,23 +361,21 @@ export class WindowState {
     };
   }
 
-  /** A closed window as stored; its values have to be remembered again before it can be revised. */
-  static ofRow(row: WindowRow, spec: number): WindowState {
-    const state = new WindowState(spec, row.startMs, row.endMs);
-    state.readings = row.readings;
-    state.sensorFaults = row.sensorFaults;
-    state.late = row.late;
-    state.timeUncertain = row.timeUncertain;
-    state.everyMs = row.everyMs;
-    state.oldestAppendMs = row.oldestAppendMs;
-    state.temperature.setRow(row.temperature);
-    state.humidity.setRow(row.humidity);
-    state.closedBy = row.closedBy;
-    state.revision = row.revision;
-    state.storedRevision = row.revision;
-    state.changedAppendMs = row.changedAppendMs;
-    state.changedOffset = row.changedOffset;
-    return state;
+  /** Takes a closed window as stored; its values have to be remembered again before it can be revised. */
+  setRow(row: WindowRow): void {
+    this.readings = row.readings;
+    this.sensorFaults = row.sensorFaults;
+    this.late = row.late;
+    this.timeUncertain = row.timeUncertain;
+    this.everyMs = row.everyMs;
+    this.oldestAppendMs = row.oldestAppendMs;
+    this.temperature.setRow(row.temperature);
+    this.humidity.setRow(row.humidity);
+    this.closedBy = row.closedBy;
+    this.revision = row.revision;
+    this.storedRevision = row.revision;
+    this.changedAppendMs = row.changedAppendMs;
+    this.changedOffset = row.changedOffset;
   }
 
   /** Notes which record closed it, or changed it after that. */

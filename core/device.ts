@@ -1,8 +1,9 @@
 /** One device's state in memory, and its rows. */
-import { WindowState } from "./accumulator.ts";
+import type { WindowState } from "./accumulator.ts";
 import { BootState, Slots } from "./ledger.ts";
 import type { BootRow, DeviceRow, QuarantineRow, ReadingRow } from "./rows.ts";
 import { NO_VALUE, valueOrNull } from "./scanned_batches.ts";
+import type { WindowPool } from "./window_pool.ts";
 
 /** A reading as what a device last said. */
 export type LastReading = Pick<
@@ -161,11 +162,11 @@ export class DeviceState {
   }
 
   /** The open window, made if there is none. */
-  openWindow(spec: number, startMs: number, endMs: number): WindowState {
+  openWindow(spec: number, startMs: number, endMs: number, pool: WindowPool): WindowState {
     const windows = this.open[spec]!;
     let window = windows.get(startMs);
     if (window === undefined) {
-      window = new WindowState(spec, startMs, endMs);
+      window = pool.take(spec, startMs, endMs);
       windows.set(startMs, window);
       if (endMs < this.nextEndMs) this.nextEndMs = endMs;
       if (endMs < this.openedEndMs) this.openedEndMs = endMs;

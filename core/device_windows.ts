@@ -2,7 +2,7 @@
  * Windows of devices while they live: opened by readings, closed by silence or by the watermark, revised by what comes
  * late. What changed is stored with the next transaction; a cache of closed windows changes no outcome.
  */
-import { WindowState } from "./accumulator.ts";
+import type { WindowState } from "./accumulator.ts";
 import type { AlertFold } from "./alert_fold.ts";
 import type { JudgeConfig } from "./config.ts";
 import { type DeviceState, isPassed } from "./device.ts";
@@ -10,10 +10,11 @@ import { DueQueue } from "./due_queue.ts";
 import { type KnownIndex, nothingKnown, windowKey } from "./known.ts";
 import { isKept } from "./retention.ts";
 import type { ReadingRow, WindowRow } from "./rows.ts";
+import { WindowPool } from "./window_pool.ts";
 import { isTumbling, type Window, windowOf, windowsOf } from "./windows.ts";
 
 /** Recently closed windows that stay in memory, so that a late reading seldom needs the store. */
-const CLOSED_CACHED_MAX = 4_096;
+export const closedCachedMax = 4_096;
 
 export class DeviceWindows {
   /** What was looked up for the records that are folded now. */
@@ -21,8 +22,15 @@ export class DeviceWindows {
   #due = new DueQueue<DeviceState>();
   #changed: [DeviceState, WindowState][] = [];
   #closedCached: [DeviceState, WindowState][] = [];
+  readonly #pool: WindowPool;
 
-  constructor(readonly config: JudgeConfig, public alerts: AlertFold) {}
+  constructor(
+    readonly config: JudgeConfig,
+    public alerts: AlertFold,
+    private readonly cachedMax: number = closedCachedMax,
+  ) {
+    this.#pool = new WindowPool(config.windows.length);
+  }
 
   /** Puts a stored reading back into the windows that are still open. */
   restoreReading(device: DeviceState, row: ReadingRow): void {
@@ -34,7 +42,7 @@ export class DeviceWindows {
           ahead.remember(row);
           continue;
         }
-        device.openWindow(i, startMs, endMs).addOpen(row);
+        device.openWindow(i, startMs, endMs, this.#pool).addOpen(row);
       }
     });
   }
@@ -43,7 +51,9 @@ export class DeviceWindows {
   restoreAhead(device: DeviceState, row: WindowRow): void {
     const spec = this.config.windows.findIndex((each) => each.label === row.windowSize);
     if (spec < 0 || isPassed(device, row.endMs)) return;
-    device.ahead[spec]!.set(row.startMs, WindowState.ofRow(row, spec));
+    const window = this.#pool.take(spec, row.startMs, row.endMs);
+    window.setRow(row);
+    device.ahead[spec]!.set(row.startMs, window);
   }
 
   /** Whether the window that holds an accepted reading had closed before it. */
@@ -67,7 +77,7 @@ export class DeviceWindows {
     const closed = device.ahead[spec]!.get(startMs) ??
       (isPassed(device, endMs) ? this.#closedWindow(device, spec, startMs, endMs, row.appendMs) : undefined);
     if (closed === undefined) {
-      const window = device.openWindow(spec, startMs, endMs);
+      const window = device.openWindow(spec, startMs, endMs, this.#pool);
       window.addOpen(row);
       if (isTumbling(this.config.windows[spec]!)) device.current[spec] = window;
       return;
@@ -97,7 +107,8 @@ export class DeviceWindows {
     const cached = device.closed[spec]!.get(startMs);
     if (cached !== undefined) return cached;
     const row = this.known.windows.get(windowKey(device.device, this.config.windows[spec]!.label, startMs));
-    const window = row === undefined ? new WindowState(spec, startMs, endMs) : WindowState.ofRow(row, spec);
+    const window = this.#pool.take(spec, startMs, endMs);
+    if (row !== undefined) window.setRow(row);
     if (row === undefined) window.closedBy = "watermark";
     else this.#rememberValues(device, window, appendMs);
     this.#cacheClosed(device, window);
@@ -223,10 +234,12 @@ export class DeviceWindows {
   }
 
   #forgetClosed(): void {
-    const excess = this.#closedCached.length - CLOSED_CACHED_MAX;
+    const excess = this.#closedCached.length - this.cachedMax;
     if (excess <= 0) return;
     for (const [device, window] of this.#closedCached.splice(0, excess)) {
       device.closed[window.spec]!.delete(window.startMs);
+      if (device.current[window.spec] === window) device.current[window.spec] = null;
+      this.#pool.give(window);
     }
   }
 

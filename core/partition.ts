@@ -22,7 +22,7 @@ import type { JudgeConfig } from "./config.ts";
 import type { DecodedRecord } from "./decoded_record.ts";
 import { bootRow, deviceRow, type DeviceState } from "./device.ts";
 import { type DeviceView, Unshown, viewOf } from "./device_view.ts";
-import { DeviceWindows } from "./device_windows.ts";
+import { closedCachedMax, DeviceWindows } from "./device_windows.ts";
 import { Devices } from "./devices.ts";
 import { expireUnsequenced, Identifier } from "./identity.ts";
 import { indexKnown, type KnownIndex, nothingKnown } from "./known.ts";
@@ -77,10 +77,12 @@ export class Partition {
     readonly config: JudgeConfig,
     readonly partition: number,
     readonly partitions: number,
+    /** Closed windows that stay in memory: changes what is looked up, and no row. */
+    cachedMax: number = closedCachedMax,
   ) {
     this.#devices = new Devices(config.windows.length, this.#readings);
     this.#alerts = new AlertFold(config.windows, partition);
-    this.#windows = new DeviceWindows(config, this.#alerts);
+    this.#windows = new DeviceWindows(config, this.#alerts, cachedMax);
     this.#identifier = new Identifier(config, this.#readings);
     this.#quarantine = new Quarantine(config, this.tally);
     this.#fold = new ReadingFold(
@@ -95,8 +97,14 @@ export class Partition {
   }
 
   /** Rebuilds the state that a store holds. */
-  static restore(config: JudgeConfig, partition: number, partitions: number, stored: StoredState): Partition {
-    const fold = new Partition(config, partition, partitions);
+  static restore(
+    config: JudgeConfig,
+    partition: number,
+    partitions: number,
+    stored: StoredState,
+    cachedMax?: number,
+  ): Partition {
+    const fold = new Partition(config, partition, partitions, cachedMax);
     if (stored.position !== null) {
       fold.#nextOffset = stored.position.nextOffset;
       fold.#appendHighMs = stored.position.appendHighMs;

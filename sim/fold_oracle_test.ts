@@ -138,6 +138,29 @@ Deno.test("a fold that lives on from nothing but its kept rows after every commi
   }
 });
 
+Deno.test("how many closed windows are held in memory changes no row: none, 1, 5 and 30", () => {
+  for (let seed = 6_000; seed < 6_100; seed++) {
+    const log = generateLog(seed);
+    for (let partition = 0; partition < log.partitions; partition++) {
+      const options = {
+        batchRecords: 1 + seed % 7,
+        batchesPerCommit: 1 + seed % 3,
+        asBlocks: seed % 2 === 0,
+      };
+      const expected = expectedLines(log, partition);
+      for (const cachedMax of [0, 1, 5, 30]) {
+        const folded = foldPartition(log.records, log.config, partition, log.partitions, {
+          ...{ ...options, cachedMax },
+          rebuild: seed % 5 === 0 && cachedMax === 5,
+        });
+        const found = difference(linesOf(folded), expected);
+        const which = `seed ${seed}, ${cachedMax} held`;
+        assert.equal(found, null, found === null ? "" : `${which}: ${describeDifference(found)}`);
+      }
+    }
+  }
+});
+
 /** A log of batches of one device, one a second. */
 function logOf(batches: readonly (readonly object[])[]): GeneratedLog {
   const startMs = Date.UTC(2025, 10, 24);

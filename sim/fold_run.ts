@@ -14,6 +14,8 @@ export interface FoldOptions {
   readonly asBlocks?: boolean;
   /** Throw the fold away after each commit and rebuild it from the rows. */
   readonly rebuild?: boolean;
+  /** Closed windows that stay in memory; the fold's own number if nothing is said. */
+  readonly cachedMax?: number;
   /** Called after each commit. */
   readonly onCommit?: (fold: Partition, rows: MemoryRows) => void;
 }
@@ -30,10 +32,10 @@ export function foldPartition(
   config: JudgeConfig,
   partition: number,
   partitions: number,
-  { batchRecords, batchesPerCommit = 1, asBlocks = false, rebuild = false, onCommit }: FoldOptions,
+  { batchRecords, batchesPerCommit = 1, asBlocks = false, rebuild = false, cachedMax, onCommit }: FoldOptions,
 ): Folded {
   const rows = new MemoryRows();
-  let fold = new Partition(config, partition, partitions);
+  let fold = new Partition(config, partition, partitions, cachedMax);
   const ours = records.filter((record) => record.partition === partition);
   let held = 0;
   for (let from = 0; from < ours.length; from += batchRecords) {
@@ -45,7 +47,8 @@ export function foldPartition(
     held = 0;
     rows.commit(fold.takeChanges(null, ""));
     if (rebuild) {
-      fold = Partition.restore(config, partition, partitions, rows.load(Partition.openFrom(config)));
+      const stored = rows.load(Partition.openFrom(config));
+      fold = Partition.restore(config, partition, partitions, stored, cachedMax);
     }
     onCommit?.(fold, rows);
     if (prepared.stop !== null) break;

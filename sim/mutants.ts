@@ -179,8 +179,8 @@ export const mutants: readonly Mutant[] = [
   fold(
     "late_replaces_row",
     "device_windows",
-    ": WindowState.ofRow(row, spec);",
-    ": WindowState.ofRow({ ...row, readings: 0, late: 0 }, spec);",
+    "if (row !== undefined) window.setRow(row);",
+    "if (row !== undefined) window.setRow({ ...row, readings: 0, late: 0 });",
     "re-emitting only the late rows replaces the count (sql-flow#288)",
   ),
   fold(
@@ -236,9 +236,9 @@ export const mutants: readonly Mutant[] = [
   ),
   fold(
     "percentile_off_by_one",
-    "accumulator",
-    "Math.ceil((percent * sorted.length) / 100) - 1",
-    "Math.floor((percent * sorted.length) / 100)",
+    "counted_values",
+    "Math.ceil((percent * length) / 100) - 1",
+    "Math.floor((percent * length) / 100)",
     "nearest rank, one too high",
   ),
   fold(
