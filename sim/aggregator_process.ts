@@ -239,7 +239,7 @@ class Life {
     const close = async () => {
       for (const handle of this.#handles) await handle.close().catch(() => {});
     };
-    await this.#world.gate.run(() => this.#owner.disk.die(close));
+    await this.#gate("die", () => this.#owner.disk.die(close));
   }
 
   /** What ended it, if it was a mistake of ours and not the world. */
@@ -288,6 +288,10 @@ class Life {
     return never();
   }
 
+  #gate<T>(what: string, call: () => Promise<T>): Promise<T> {
+    return this.#world.gate.run(`worker ${this.#owner.worker} ${what}`, call);
+  }
+
   /** A call that has waited for its turn is not made by the dead. */
   #alive<T>(call: () => Promise<T>): Promise<T> {
     return this.#isDead ? Promise.reject(new Error("the process is dead")) : call();
@@ -311,10 +315,10 @@ class Life {
   }
 
   async #open(partition: number): Promise<{ store: Store; publisher: Publisher | null }> {
-    const { gate, onCommit } = this.#world;
+    const { onCommit } = this.#world;
     const { disk, worker } = this.#owner;
     return await this.#call(() =>
-      gate.run(async () => {
+      this.#gate(`open ${partition}`, async () => {
         const { store, publisher } = await disk.open(partition);
         this.#handles.push(publisher, store);
         const forget = (handle: Handle) => this.#handles.splice(this.#handles.indexOf(handle), 1);
@@ -322,12 +326,16 @@ class Life {
           store: {
             partition: store.partition,
             load: (openFrom) =>
-              this.#call(() => gate.run(() => this.#alive(() => this.#read(() => store.load(openFrom))))),
+              this.#call(() =>
+                this.#gate("load", () => this.#alive(() => this.#read(() => store.load(openFrom))))
+              ),
             lookup: (needs) =>
-              this.#call(() => gate.run(() => this.#alive(() => this.#read(() => store.lookup(needs))))),
+              this.#call(() =>
+                this.#gate("look up", () => this.#alive(() => this.#read(() => store.lookup(needs))))
+              ),
             commit: (changes) =>
               this.#call(() =>
-                gate.run(() =>
+                this.#gate("commit", () =>
                   this.#alive(async () => {
                     if (this.#owner.commitsToRefuse > 0) {
                       this.#owner.commitsToRefuse--;
@@ -335,12 +343,11 @@ class Life {
                     }
                     await store.commit(changes);
                     onCommit(worker, this.#life, changes);
-                  })
-                )
+                  }))
               ),
             close: () =>
               this.#call(() =>
-                gate.run(() => {
+                this.#gate("close store", () => {
                   forget(store);
                   return store.close();
                 })
@@ -349,11 +356,12 @@ class Life {
           publisher: {
             publish: (open, publishedMs) =>
               this.#call(() =>
-                gate.run(() => this.#alive(() => this.#publish(() => publisher.publish(open, publishedMs))))
+                this.#gate("publish", () =>
+                  this.#alive(() => this.#publish(() => publisher.publish(open, publishedMs))))
               ),
             close: () =>
               this.#call(() =>
-                gate.run(() => {
+                this.#gate("close publisher", () => {
                   forget(publisher);
                   return publisher.close();
                 })

@@ -15,6 +15,8 @@ export class Decisions {
   readonly #given: DecisionLog;
   readonly #sources = new Map<string, Random>();
   readonly #taken = new Map<string, number[]>();
+  /** Numbers drawn so far. */
+  count = 0;
 
   /** `given`: decisions of an earlier run. */
   constructor(seed: number, given: DecisionLog = {}) {
@@ -34,6 +36,7 @@ export class Decisions {
       uint32: () => {
         const number = given[taken.length] ?? seeded.uint32();
         taken.push(number);
+        this.count++;
         return number;
       },
     };

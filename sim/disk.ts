@@ -10,8 +10,9 @@ import type { WindowRow } from "../core/rows.ts";
 import { MemoryDisk } from "../core/testing/memory_store.ts";
 import { openPublisher } from "../platform/duckdb/publisher.ts";
 import { openStore } from "../platform/duckdb/store.ts";
-import { commits, FailingDuckdb } from "../platform/testing/failing_duckdb.ts";
+import { type Around, commits, FailingDuckdb } from "../platform/testing/failing_duckdb.ts";
 import { FailingFiles } from "../platform/testing/failing_files.ts";
+import type { Jitter } from "./jitter.ts";
 import { Outsider } from "./outsider.ts";
 import { type Published, readPublished } from "./published.ts";
 
@@ -54,12 +55,18 @@ export interface Disk {
 /** Few, so that simulated fleets have sealed segments too. */
 const SEALED_READINGS_MIN = 25;
 
-/** Real files in `directory`. */
-export function duckdbDisk(directory: string, retentionMs: number): Disk {
-  let outsider = new Outsider(directory);
+/** Real files in `directory`; with `jitter` whatever is done with them takes its time. */
+export function duckdbDisk(directory: string, retentionMs: number, jitter: Jitter | null = null): Disk {
+  const around: Around | null = jitter === null ? null : (call) => jitter.around(call);
+  const arriving = () =>
+    new Outsider(directory, (partition) => {
+      const read = () => readPublished(directory, partition);
+      return around === null ? read() : around(read);
+    });
+  let outsider = arriving();
   let looking: Promise<unknown> = Promise.resolve();
-  const duckdb = new FailingDuckdb();
-  const files = new FailingFiles(directory);
+  const duckdb = new FailingDuckdb(around ?? undefined);
+  const files = new FailingFiles(directory, around);
   const left = `${directory}.left`;
   /** Whether the files were put aside already, in the middle of a call. */
   let isLeft = false;
@@ -98,7 +105,7 @@ export function duckdbDisk(directory: string, retentionMs: number): Disk {
     },
     async clear() {
       await looking;
-      outsider = new Outsider(directory);
+      outsider = arriving();
       isLeft = false;
       if (await isFolder(directory)) await Deno.remove(directory, { recursive: true });
     },

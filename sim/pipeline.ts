@@ -11,7 +11,7 @@ import type { AlertRow } from "../core/rows.ts";
 import { publishedGraceMs } from "../platform/duckdb/publisher.ts";
 import { loadMicroPythonRuntime, type MicroPythonRuntime } from "./board/mod.ts";
 import { virtualClock } from "./clock.ts";
-import { type Disk, duckdbDisk, memoryDisk } from "./disk.ts";
+import { duckdbDisk, memoryDisk } from "./disk.ts";
 import { Fleet, isBoardIncident, requestOf } from "./fleet.ts";
 import { foreignRecords } from "./foreign_records.ts";
 import { hostileBodies } from "./hostile.ts";
@@ -19,6 +19,7 @@ import { type IngestAnswer, Ingests } from "./ingests.ts";
 import { Invariants, Violation } from "./invariants.ts";
 import { SimLog } from "./log.ts";
 import { noLogFaults, type SimLogFaultName } from "./log_faults.ts";
+import type { Jitter } from "./jitter.ts";
 import { Looks } from "./looks.ts";
 import { digestOf, judgePartition, type OracleResult } from "./oracle.ts";
 import { type DecisionLog, Decisions } from "./decisions.ts";
@@ -28,6 +29,7 @@ import { Scheduler } from "./scheduler.ts";
 import type { RequestStory, Story } from "./story/story.ts";
 import { Gate } from "./turn.ts";
 import { arrivalsDiffer, closedLate, differsFromOracle, differsFromWorld, outcomesOf } from "./verdict.ts";
+import type { Trail } from "./trail.ts";
 import { isWorkerIncident, Workers } from "./workers.ts";
 
 export interface RunOptions {
@@ -44,6 +46,10 @@ export interface RunOptions {
   readonly decisions?: DecisionLog;
   /** Keeps what happened, for {@link Outcome.story}. */
   readonly tells?: boolean;
+  /** Keeps each step, to compare with those of another run. */
+  readonly trail?: Trail;
+  /** Real time that calls and turns take more; it changes no run. */
+  readonly jitter?: Jitter;
 }
 
 export interface Outcome {
@@ -77,7 +83,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions): Prom
 
 class Pipeline {
   readonly scheduler: Scheduler;
-  readonly gate = new Gate();
+  readonly gate: Gate;
   readonly log: SimLog;
   readonly fleet: Fleet;
   readonly ingests: Ingests;
@@ -104,7 +110,11 @@ class Pipeline {
     this.#options = options;
     const { seed, partitions } = scenario;
     const decisions = this.#decisions = new Decisions(seed, options.decisions);
-    const { trace = silentTrace } = options;
+    const { directory, trace = silentTrace, trail, jitter = null } = options;
+    this.gate = new Gate(
+      (what, error) => trail?.add(`${what}: ${error === null ? "ended" : said(error)}`),
+      jitter,
+    );
     const scheduler = this.scheduler = new Scheduler({ startMs: scenario.startMs });
     const clock = this.#clock = virtualClock(scheduler);
     const log = this.log = new SimLog({
@@ -131,15 +141,24 @@ class Pipeline {
       ? null
       : new RulesWorld(scenario.rules, scenario.startMs, clock);
     const { publishEveryMs, readWaitMs, recordsPerCommitMax } = scenario;
-    this.workers = new Workers({
-      ...{ scheduler, clock, gate: this.gate, log, trace, judge, onViolation },
-      ...{ publishEveryMs, readWaitMs, recordsPerCommitMax, rules },
-      onCommit: this.invariants.committed,
-      onHappened: (kind) => this.#happened(kind),
-      count: (what) => this.#count(what),
-      later: (ms, task) => this.#later(ms, task),
-      hold: (task) => this.#hold(task),
-    }, Array.from({ length: scenario.workers }, (_, i) => diskOf(options.directory, i, judge.retentionMs)));
+    this.workers = new Workers(
+      {
+        ...{ scheduler, clock, gate: this.gate, log, trace, judge, onViolation },
+        ...{ publishEveryMs, readWaitMs, recordsPerCommitMax, rules },
+        onCommit: this.invariants.committed,
+        onHappened: (kind) => this.#happened(kind),
+        count: (what) => this.#count(what),
+        later: (ms, task) => this.#later(ms, task),
+        hold: (task) => this.#hold(task),
+      },
+      Array.from(
+        { length: scenario.workers },
+        (_, i) =>
+          directory === null
+            ? memoryDisk()
+            : duckdbDisk(`${directory}/worker-${i}`, judge.retentionMs, jitter),
+      ),
+    );
   }
 
   async run(): Promise<Outcome> {
@@ -151,7 +170,7 @@ class Pipeline {
       return await this.#finish();
     } catch (error) {
       if (!(error instanceof Violation) && !isBroken(error)) throw error;
-      this.#violation ??= error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      this.#violation ??= said(error);
       return await this.#outcome([]);
     } finally {
       this.fleet.close();
@@ -189,11 +208,26 @@ class Pipeline {
       if (nextMs === null || nextMs > untilMs || this.#violation !== null) break;
       await this.#looks.mayBecome(nextMs);
       await this.scheduler.step();
-      if (++this.#events % checkEveryEvents === 0) this.#checkInvariants();
+      this.#events++;
+      this.#leaveTrail();
+      if (this.#events % checkEveryEvents === 0) this.#checkInvariants();
       if (this.#events % 2_000 === 0) onProgress?.(this.scheduler.nowMs);
       if (this.#events % LOOK_EVERY_EVENTS === 0) this.#lookFromOutside();
     }
     if (this.#violation === null && this.scheduler.nowMs < untilMs) await this.scheduler.runUntil(untilMs);
+  }
+
+  #leaveTrail(): void {
+    const { trail } = this.#options;
+    if (trail === undefined) return;
+    let records = 0;
+    for (let partition = 0; partition < this.log.partitions; partition++) {
+      records += this.log.range(partition).next;
+    }
+    const { nowMs } = this.scheduler;
+    trail.add(
+      `event ${this.#events} at ${nowMs} ms: ${records} records, ${this.gate.count} calls, ${this.#decisions.count} draws`,
+    );
   }
 
   /** Readers come at any moment, and what they do holds nobody up: the run goes on beside them. */
@@ -442,8 +476,8 @@ const logFaultOf = {
   log_short_read: "shortRead",
 } as const satisfies Partial<Record<IncidentKind, SimLogFaultName>>;
 
-const diskOf = (directory: string | null, worker: number, retentionMs: number): Disk =>
-  directory === null ? memoryDisk() : duckdbDisk(`${directory}/worker-${worker}`, retentionMs);
+const said = (error: unknown): string =>
+  error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 
 /** An assertion of ours that broke in production code is a finding, not a mistake of the harness. */
 const isBroken = (error: unknown): boolean => error instanceof Error && error.name === "AssertionFailed";

@@ -6,6 +6,8 @@
  * time, so that they end in the order in which they were made.
  */
 
+import type { Jitter } from "./jitter.ts";
+
 /** Turns of the runtime's own queue. It holds the process until it is closed. */
 export class Turns {
   readonly #channel = new MessageChannel();
@@ -29,8 +31,16 @@ export class Turns {
   }
 }
 
+/** There are many turns, and most wait for nothing. */
+const TURNS_A_PAUSE = 100;
+
+/** Told of each call when it has ended: what it was, and what went wrong (null: nothing). */
+export type OnCall = (what: string, error: unknown) => void;
+
 /** Calls into the real world, one at a time and counted. */
 export class Gate {
+  readonly #onCall: OnCall;
+  readonly #jitter: Jitter | null;
   readonly #turns = new Turns();
   #tail: Promise<unknown> = Promise.resolve();
   #underWay = 0;
@@ -38,11 +48,21 @@ export class Gate {
   /** Calls so far. */
   count = 0;
 
-  run<T>(call: () => Promise<T>): Promise<T> {
+  constructor(onCall: OnCall = () => {}, jitter: Jitter | null = null) {
+    this.#onCall = onCall;
+    this.#jitter = jitter;
+  }
+
+  run<T>(what: string, call: () => Promise<T>): Promise<T> {
     this.#underWay++;
     this.count++;
-    const result = this.#tail.then(call);
-    this.#tail = result.then(() => this.#end(), () => this.#end());
+    const jitter = this.#jitter;
+    const result = this.#tail.then(jitter === null ? call : () => jitter.around(call));
+    const end = (error: unknown) => {
+      this.#onCall(what, error);
+      this.#end();
+    };
+    this.#tail = result.then(() => end(null), end);
     return result;
   }
 
@@ -59,6 +79,7 @@ export class Gate {
   async settle(): Promise<void> {
     for (;;) {
       await this.#turns.next();
+      await this.#jitter?.pause(TURNS_A_PAUSE);
       if (this.#underWay === 0) return;
       await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
     }

@@ -123,7 +123,7 @@ export class Workers {
   async newestPublication(partition: number): Promise<Published | null> {
     let newest: Published | null = null;
     for (const { disk } of this.#processes) {
-      const found = await this.#world.gate.run(() => disk.published(partition));
+      const found = await this.#world.gate.run("read what is published", () => disk.published(partition));
       if (found !== null && (newest === null || found.position.epoch > newest.position.epoch)) newest = found;
     }
     return newest;
@@ -181,7 +181,7 @@ export class Workers {
 
   async #moveAway(process: AggregatorProcess): Promise<void> {
     this.#world.count("a damaged folder was moved away");
-    await this.#world.gate.run(() => process.disk.clear());
+    await this.#world.gate.run("move a folder away", () => process.disk.clear());
   }
 
   #restart(process: AggregatorProcess, forMs: number): void {
@@ -204,7 +204,7 @@ export class Workers {
     await process.kill();
     const file = kind === "wal_truncated" ? "wal" : "live";
     for (let partition = 0; partition < log.partitions; partition++) {
-      if (await gate.run(() => process.disk.cut(partition, file))) onHappened(kind);
+      if (await gate.run(`cut ${file}`, () => process.disk.cut(partition, file))) onHappened(kind);
     }
     later(forMs, () => this.#start(process));
   }

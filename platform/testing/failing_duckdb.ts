@@ -27,11 +27,20 @@ const FAILED = "IO Error: Could not write to the file: Input/output error (plann
 const FATAL = "FATAL Error: fsync failed! (planned)";
 const GIVEN_UP =
   "FATAL Error: Failed: database has been invalidated because of a previous fatal error (planned)";
+/** Makes a call; a simulation lets it take its time. */
+export type Around = <T>(call: () => Promise<T>) => Promise<T>;
+
 const STATEMENTS: readonly (string | symbol)[] = ["run", "runAndReadAll", "createAppender"];
 
 export class FailingDuckdb {
+  readonly #around: Around;
   #failure: StatementFailure | null = null;
   #left = 0;
+
+  /** `around` makes each call into DuckDB (default: at once). */
+  constructor(around: Around = (call) => call()) {
+    this.#around = around;
+  }
 
   plan(failure: StatementFailure): void {
     this.#failure = failure;
@@ -45,10 +54,10 @@ export class FailingDuckdb {
 
   /** For `StoreOptions.createInstance`. */
   readonly create: CreateInstance = async (path, options) => {
-    const instance = await DuckDBInstance.create(path, options);
+    const instance = await this.#around(() => DuckDBInstance.create(path, options));
     const state = { isGivenUp: false };
     return replaced(instance, {
-      connect: async () => this.#failing(await instance.connect(), state),
+      connect: async () => this.#failing(await this.#around(() => instance.connect()), state),
     });
   };
 
@@ -77,8 +86,8 @@ export class FailingDuckdb {
   ): Promise<T> {
     if (state.isGivenUp) throw new Error(GIVEN_UP);
     const failure = this.#due(sql);
-    if (failure === null) return await make();
-    if (failure.when === "after") letGo(await make());
+    if (failure === null) return await this.#around(make);
+    if (failure.when === "after") letGo(await this.#around(make));
     // A healthy instance folds its log into the file when it is closed; one that was given up writes nothing any more.
     if (failure.isFatal) await connection.run("PRAGMA disable_checkpoint_on_shutdown");
     state.isGivenUp = failure.isFatal;

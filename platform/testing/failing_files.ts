@@ -4,6 +4,7 @@
  * step can be forgotten; files of other folders are left alone.
  */
 import { assert } from "../../core/assert.ts";
+import type { Around } from "./failing_duckdb.ts";
 
 export interface FileFailure {
   /** The so-manieth step from now on fails (1: the next). */
@@ -20,12 +21,14 @@ let isActive = false;
 
 export class FailingFiles {
   readonly #folder: string;
+  readonly #around: Around | null;
   #failure: FileFailure | null = null;
   #left = 0;
 
-  /** Of files somewhere in `folder`. */
-  constructor(folder: string) {
+  /** Of files somewhere in `folder`; `around` makes each step (default: at once). */
+  constructor(folder: string, around: Around | null = null) {
     this.#folder = `${folder}/`;
+    this.#around = around;
   }
 
   plan(failure: FileFailure): void {
@@ -40,7 +43,7 @@ export class FailingFiles {
 
   /** Runs `task`, in which the planned step fails if it comes. One task at a time in a process. */
   async during<T>(task: () => Promise<T>): Promise<T> {
-    if (this.#failure === null) return await task();
+    if (this.#failure === null && this.#around === null) return await task();
     assert(!isActive, "one task with failing files at a time");
     isActive = true;
     const { open, rename, renameSync, writeTextFile, copyFile } = Deno;
@@ -77,8 +80,9 @@ export class FailingFiles {
     }
   }
 
-  async #step<T>(name: string, path: string, make: () => Promise<T>): Promise<T> {
+  async #step<T>(name: string, path: string, call: () => Promise<T>): Promise<T> {
     const failure = this.#due(path);
+    const make = () => this.#around === null ? call() : this.#around(call);
     if (failure === null) return await make();
     if (failure.when === "after") await make();
     return this.#fail(failure, `${name} ${path}`);
