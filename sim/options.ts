@@ -19,7 +19,14 @@ export interface SimOptions {
   readonly failUnreached: boolean;
   /** Where the page of a run goes. */
   readonly html: string | null;
+  /** Processes that share the seeds. */
+  readonly processes: number;
+  /** What pauses are drawn from, see `jitter.ts`; null: there are none. */
+  readonly jitter: number | null;
 }
+
+/** More than any machine has use for. */
+const PROCESSES_MAX = 64;
 
 export const simHelp = `deno task sim: the whole pipeline in virtual time, with faults, against two oracles
 
@@ -35,6 +42,8 @@ export const simHelp = `deno task sim: the whole pipeline in virtual time, with 
   --scenario FILE    a kept run or scenario instead of a seed
   --fail-unreached   fail if a pair of the coverage table was reached by no seed, or one that can't be was
   --html FILE        a page that shows what happened in a run of one seed
+  --processes N      share the seeds (default 1); what is printed is the same, in the same order
+  --jitter N         lets calls and turns take more real time, drawn from N: it must change no run
   --json             one JSON object a run, nothing else
 
 faults: ${Object.keys(incidentKinds).join(", ")}`;
@@ -48,6 +57,7 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
   const options: { -readonly [K in keyof SimOptions]: SimOptions[K] } = {
     ...{ command: "run", fromSeed: 1, toSeed: 1, devices: 5, hours: 2, boards: "model", faults: null },
     ...{ store: "memory", json: false, scenario: null, filesEvery: 0, failUnreached: false, html: null },
+    ...{ processes: 1, jitter: null },
   };
   const whole = (name: string, text: string | undefined, min: number): number => {
     if (text !== undefined && /^\d{1,9}$/.test(text) && Number(text) >= min) return Number(text);
@@ -119,6 +129,13 @@ export function parseSimOptions(args: readonly string[]): ParsedOptions {
       }
       case "--files-every":
         options.filesEvery = whole(arg, list.shift(), 1);
+        break;
+      case "--processes":
+        options.processes = whole(arg, list.shift(), 1);
+        if (options.processes > PROCESSES_MAX) problems.push(`--processes is at most ${PROCESSES_MAX}`);
+        break;
+      case "--jitter":
+        options.jitter = whole(arg, list.shift(), 0);
         break;
       case "--html": {
         const file = list.shift();
