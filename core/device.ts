@@ -55,6 +55,11 @@ export class DeviceState {
   readonly ahead: WindowsBySpec;
   /** Cache of windows that the watermark has passed. */
   readonly closed: WindowsBySpec;
+  /**
+   * By spec: highest end of the windows that may be stored and are not in memory; −∞ for none. One that ends above and
+   * isn't in memory has never had a reading.
+   */
+  readonly forgottenEndMs: Float64Array;
   /** The tumbling window of each spec that was used last; see `currentWindow`. */
   readonly current: (WindowState | null)[];
   /** The boot that was used last. */
@@ -110,6 +115,7 @@ export class DeviceState {
     this.open = perSpec(specs);
     this.ahead = perSpec(specs);
     this.closed = perSpec(specs);
+    this.forgottenEndMs = new Float64Array(specs).fill(-Infinity);
     this.current = new Array(specs).fill(null);
   }
 
@@ -218,6 +224,8 @@ export function deviceOfRow(row: DeviceRow, specs: number): DeviceState {
   const { device, firstAppendMs, unsequencedDays, ...fields } = row;
   const state = new DeviceState(device, firstAppendMs, specs);
   Object.assign(state, fields);
+  // What the watermark has not passed is read from the store.
+  if (state.watermarkMs !== null) state.forgottenEndMs.fill(state.watermarkMs);
   for (const entry of unsequencedDays === "" ? [] : unsequencedDays.split(",")) {
     const [day, ms] = entry.split(":");
     state.unsequencedDays.set(Number(day), Number(ms));

@@ -237,8 +237,10 @@ export class DeviceWindows {
     const excess = this.#closedCached.length - this.cachedMax;
     if (excess <= 0) return;
     for (const [device, window] of this.#closedCached.splice(0, excess)) {
-      device.closed[window.spec]!.delete(window.startMs);
-      if (device.current[window.spec] === window) device.current[window.spec] = null;
+      const { spec, endMs } = window;
+      device.closed[spec]!.delete(window.startMs);
+      if (endMs > device.forgottenEndMs[spec]!) device.forgottenEndMs[spec] = endMs;
+      if (device.current[spec] === window) device.current[spec] = null;
       this.#pool.give(window);
     }
   }

@@ -58,6 +58,7 @@ export class CollectedNeeds implements Needs {
   }
 
   #addWindow(device: DeviceState, spec: number, window: Window): void {
+    if (window.endMs > device.forgottenEndMs[spec]!) return; // in memory, or nowhere
     if (device.closed[spec]!.has(window.startMs)) return;
     const { label } = this.config.windows[spec]!;
     const key = windowKey(device.device, label, window.startMs);

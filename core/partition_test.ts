@@ -11,8 +11,8 @@ const MINUTE = 60 * SECOND;
 const nothing: Known = { readings: [], quarantined: [], windows: [] };
 
 /** A fold whose one transaction never ends, so that nothing has to be looked up. */
-function fold() {
-  const partition = new Partition(defaultConfig, 0, 1);
+function fold(cachedMax?: number) {
+  const partition = new Partition(defaultConfig, 0, 1, cachedMax);
   let offset = 0;
   const append = (
     appendMs: number,
@@ -196,6 +196,36 @@ Deno.test("a device that was heard after its window's end has been silent 5 minu
   assert.deepEqual(minutes(take()), []);
   append(T0 + 7 * MINUTE, null);
   assert.deepEqual(minutes(take()), [[0, 1, 0, "silence"]]);
+});
+
+Deno.test("a late reading asks the store for its window only if it may be there and is not in memory", () => {
+  const late = (minute: number, seq: number) => [{
+    partition: 0,
+    ...{ offset: 1_000, appendMs: T0 + 20 * MINUTE, key: null, headers: {} },
+    value: new TextEncoder().encode(JSON.stringify(batch(1, [reading(seq, T0 + minute * MINUTE)]))),
+  }];
+  const asked = (partition: Partition, minute: number) =>
+    partition.prepare(late(minute, 900)).needs.windows
+      .filter(({ windowSize }) => windowSize === "1m").map(({ startMs }) => (startMs - T0) / MINUTE);
+  const feed = ({ append, take }: ReturnType<typeof fold>) => {
+    append(
+      T0 + 15 * MINUTE,
+      batch(1, [reading(0, T0), reading(1, T0 + 3 * MINUTE), reading(2, T0 + 15 * MINUTE)]),
+    );
+    return take();
+  };
+  const holding = fold();
+  const changes = feed(holding);
+  assert.deepEqual([0, 1, 3, 9].map((minute) => asked(holding.partition, minute)), [[], [], [], []]);
+  // What ends no later than what is no longer held may be stored; the tenth minute ends later and never was.
+  const forgetting = fold(0);
+  feed(forgetting);
+  assert.deepEqual([0, 1, 3, 9].map((minute) => asked(forgetting.partition, minute)), [[0], [1], [3], []]);
+  const { position, devices, boots } = changes;
+  const none = { rules: [], states: [], newest: [] };
+  const stored = { position, devices, boots, closedAhead: [], openReadings: [], alerts: none };
+  const restored = Partition.restore(defaultConfig, 0, 1, stored);
+  assert.deepEqual([0, 1, 3, 9].map((minute) => asked(restored, minute)), [[0], [1], [3], [9]]);
 });
 
 Deno.test("columns that are used again hold the readings of the next transaction only", () => {
