@@ -207,9 +207,9 @@ class Pipeline {
       const { nextMs } = this.scheduler;
       if (nextMs === null || nextMs > untilMs || this.#violation !== null) break;
       await this.#looks.mayBecome(nextMs);
-      await this.scheduler.step();
       this.#events++;
-      this.#leaveTrail();
+      this.#leaveTrail(nextMs);
+      await this.scheduler.step();
       if (this.#events % checkEveryEvents === 0) this.#checkInvariants();
       if (this.#events % 2_000 === 0) onProgress?.(this.scheduler.nowMs);
       if (this.#events % LOOK_EVERY_EVENTS === 0) this.#lookFromOutside();
@@ -217,16 +217,16 @@ class Pipeline {
     if (this.#violation === null && this.scheduler.nowMs < untilMs) await this.scheduler.runUntil(untilMs);
   }
 
-  #leaveTrail(): void {
+  /** Where everything is at rest, before an event. */
+  #leaveTrail(atMs: number): void {
     const { trail } = this.#options;
     if (trail === undefined) return;
     let records = 0;
     for (let partition = 0; partition < this.log.partitions; partition++) {
       records += this.log.range(partition).next;
     }
-    const { nowMs } = this.scheduler;
     trail.add(
-      `event ${this.#events} at ${nowMs} ms: ${records} records, ${this.gate.count} calls, ${this.#decisions.count} draws`,
+      `event ${this.#events} at ${atMs} ms: ${records} records, ${this.gate.count} calls, ${this.#decisions.count} draws`,
     );
   }
 

@@ -1,4 +1,5 @@
 /** Everything that is published of one partition, read back from the files that other programs read. */
+import { DuckDBInstance } from "@duckdb/node-api";
 import type { Manifest } from "../core/manifest.ts";
 import { parseManifest } from "../core/manifest.ts";
 import type {
@@ -12,7 +13,7 @@ import type {
   WindowRow,
 } from "../core/rows.ts";
 import { readRows } from "../platform/duckdb/columns.ts";
-import { LiveFile, readParquet } from "../platform/duckdb/live.ts";
+import { readParquet } from "../platform/duckdb/live.ts";
 import { dataPaths, type PartitionRecord, readRecords } from "../platform/duckdb/published.ts";
 import {
   alertTable,
@@ -47,12 +48,10 @@ export async function readPublished(directory: string, partition: number): Promi
   const paths = dataPaths(directory, partition);
   const record = (await readRecords(paths)).get(partition);
   if (record === undefined) return null;
-  // Beside the folder: what belongs to a reader doesn't lie among what is published.
-  await Deno.mkdir(`${directory}.reader`, { recursive: true });
-  const reader = await Deno.makeTempDir({ dir: `${directory}.reader` });
-  const live = await LiveFile.open({ path: `${reader}/reader.duckdb`, threads: 1, memoryMb: 64 });
+  // What belongs to a reader doesn't lie among what is published.
+  const instance = await DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "64MiB" });
+  const connection = await instance.connect();
   try {
-    const connection = live.writer;
     const rowsOf = async <Row>(table: Table<Row>): Promise<Row[]> => {
       const source = sourceOf(record, paths.published, table.name);
       if (source === null) return [];
@@ -75,8 +74,8 @@ export async function readPublished(directory: string, partition: number): Promi
       alerts: (await rowsOf(alertTable)).sort((a, b) => a.offset - b.offset || a.index - b.index),
     };
   } finally {
-    live.close();
-    await Deno.remove(reader, { recursive: true });
+    connection.closeSync();
+    instance.closeSync();
   }
 }
 
