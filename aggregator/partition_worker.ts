@@ -14,7 +14,7 @@ import type { Clock } from "../core/ports/clock.ts";
 import type { LiveFeed } from "../core/ports/live_feed.ts";
 import { type LogReader, LogRefused, LogUnavailable, type LogWriter } from "../core/ports/log.ts";
 import type { Metrics } from "../core/ports/metrics.ts";
-import type { Publisher } from "../core/ports/publisher.ts";
+import type { OpenWindows, Publisher } from "../core/ports/publisher.ts";
 import {
   type Changes,
   PartitionTaken,
@@ -320,7 +320,9 @@ export class PartitionWorker {
     // What is held is committed after the next read, since a publication is due: it shows the fold as it is committed.
     if (this.#untilPublishMs() > 0 || this.#held > 0) return;
     if (await this.#settle() && this.#fold !== null) {
-      this.#publishing = this.#publish().finally(() => this.#publishing = null);
+      const drawn = Promise.withResolvers<void>();
+      this.#publishing = this.#publish(drawn.resolve).finally(() => this.#publishing = null);
+      await Promise.race([drawn.promise, this.#publishing]);
     }
   }
 
@@ -504,8 +506,11 @@ export class PartitionWorker {
     this.#tickDueMs = nowMs + Math.max(this.config.tickAfterMs, dueMs - appendMs);
   }
 
-  /** Publishes what is committed; tried again later when it fails. Never rejects, see {@link #failure}. */
-  async #publish(): Promise<void> {
+  /**
+   * Publishes what is committed; tried again later when it fails. Never rejects, see {@link #failure}. `drawn`: told
+   * when the fold may go on.
+   */
+  async #publish(drawn: () => void = () => {}): Promise<void> {
     const { clock, metrics } = this.ports;
     assert(this.#fold !== null, "what is published was folded");
     if (this.#isPublished) return;
@@ -514,7 +519,10 @@ export class PartitionWorker {
     const startedMs = clock.monotonicMs();
     const labels = { partition: String(this.partition) };
     try {
-      const manifest = await this.#publisher.publish(this.#fold.openRows(), clock.nowMs());
+      const manifest = await this.#publisher.publish(
+        drawnOnce(this.#fold.openWindows(), drawn),
+        clock.nowMs(),
+      );
       const mine = manifest.partitions.find(({ partition }) => partition === this.partition);
       if (mine !== undefined) {
         const { nextOffset } = mine;
@@ -560,4 +568,18 @@ export class PartitionWorker {
     }
     return undefined;
   }
+}
+
+/** The same open windows; says when they have been drawn. */
+function drawnOnce(open: OpenWindows, drawn: () => void): OpenWindows {
+  return {
+    ...open,
+    *draw(which) {
+      try {
+        yield* open.draw(which);
+      } finally {
+        drawn();
+      }
+    },
+  };
 }

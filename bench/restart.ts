@@ -33,7 +33,7 @@ async function fill(): Promise<number> {
     await store.commit(fold.takeChanges(null, hash));
     records = [];
     // The last two transactions are left to the live file, as after a kill.
-    if (++commits % 8 === 0) await publisher.publish(fold.openRows(), Date.now());
+    if (++commits % 8 === 0) await publisher.publish(fold.openWindows(), Date.now());
   };
   for (const { key, value, sentMs } of workload({ ...standard, readings })) {
     const place = { partition: 0, offset: offset++, appendMs: sentMs + 50 };

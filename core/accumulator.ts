@@ -90,7 +90,7 @@ const EXACT_MAX = 2 ** 52;
 const COUNT = 0, SUM = 1, SQUARES = 2, MIN = 3, MAX = 4, FIRST = 5, LAST = 6;
 const FIRST_PLACE = 7;
 const LAST_PLACE = FIRST_PLACE + PLACE_CELLS;
-const CHANNEL_CELLS = LAST_PLACE + PLACE_CELLS;
+export const CHANNEL_CELLS = LAST_PLACE + PLACE_CELLS;
 const CELLS_BYTES = 2 * CHANNEL_CELLS * Float64Array.BYTES_PER_ELEMENT;
 /** What a window takes beside its object. */
 const WINDOW_BYTES = CELLS_BYTES + 2 * listedMax * Int32Array.BYTES_PER_ELEMENT;
@@ -170,13 +170,31 @@ export class Channel {
     this.#cells[this.#at + SQUARES] = 0;
   }
 
+  /** What of the sum of squares is not in the cells. */
+  get squaresCarried(): bigint {
+    return this.#squaresCarried;
+  }
+
+  /**
+   * Puts its numbers into `CHANNEL_CELLS` cells from `at` on: count, sum, squares less those carried, min, max, first,
+   * last, the place of the first (time in ms, boot, seq, offset, index; −1 for no boot or seq), that of the last.
+   */
+  copyTo(cells: Float64Array, at: number): void {
+    for (let cell = 0; cell < CHANNEL_CELLS; cell++) cells[at + cell] = this.#cells[this.#at + cell]!;
+  }
+
+  /** p50 and p95 of what is remembered; null without any value. */
+  percentiles(): readonly (number | null)[] {
+    return this.#values.percentiles(PERCENTS);
+  }
+
   get sumSquares(): bigint {
     return this.#squaresCarried + BigInt(this.#cells[this.#at + SQUARES]!);
   }
 
   row(withPercentiles: boolean): ChannelRow {
     const some = this.count > 0;
-    const [p50 = null, p95 = null] = some && withPercentiles ? this.#values.percentiles(PERCENTS) : [];
+    const [p50 = null, p95 = null] = some && withPercentiles ? this.percentiles() : [];
     return {
       count: this.count,
       sum: this.sum,
@@ -259,6 +277,8 @@ export class WindowState {
   hasAllValues = true;
   /** Arrivals in it when watchers were shown it last. */
   shownArrivals = 0;
+  /** The same for its last drawing into a publication while it was open; 0: it is in none. */
+  drawnArrivals = 0;
   /** In the list of windows to store with the next transaction. */
   dirty = false;
   /** Append time and offset of the record that closed it or changed it last since; one record is one revision. */
@@ -290,7 +310,7 @@ export class WindowState {
     this.revision = 0;
     this.storedRevision = null;
     this.hasAllValues = true;
-    this.shownArrivals = 0;
+    this.shownArrivals = this.drawnArrivals = 0;
     this.dirty = false;
     this.changedAppendMs = this.changedOffset = null;
   }

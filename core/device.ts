@@ -76,6 +76,8 @@ export class DeviceState {
   readonly duplicatesNoted: DuplicateNote[] = [];
   /** In the list of devices that watchers have not been shown since they changed. */
   unshown = false;
+  /** In the list of devices whose open windows may have changed since they were drawn. */
+  undrawn = false;
 
   // Since the last transaction: its number among the devices that changed, its newest row in the block of readings (−1:
   // none), and its quarantined readings.

@@ -9,6 +9,7 @@ import { type DeviceState, isPassed } from "./device.ts";
 import { DueQueue } from "./due_queue.ts";
 import { type KnownIndex, nothingKnown, windowKey } from "./known.ts";
 import { isKept } from "./retention.ts";
+import { UndrawnWindows } from "./open_windows.ts";
 import type { ReadingRow, WindowRow } from "./rows.ts";
 import { WindowPool } from "./window_pool.ts";
 import { isTumbling, type Window, windowOf, windowsOf } from "./windows.ts";
@@ -22,6 +23,8 @@ export class DeviceWindows {
   #due = new DueQueue<DeviceState>();
   #changed: [DeviceState, WindowState][] = [];
   #closedCached: [DeviceState, WindowState][] = [];
+  /** Open windows since they were drawn into a publication. */
+  readonly undrawn: UndrawnWindows;
   readonly #pool: WindowPool;
 
   constructor(
@@ -30,6 +33,7 @@ export class DeviceWindows {
     private readonly cachedMax: number = closedCachedMax,
   ) {
     this.#pool = new WindowPool(config.windows.length);
+    this.undrawn = new UndrawnWindows(config.windows.map(({ label }) => label));
   }
 
   /** Puts a stored reading back into the windows that are still open. */
@@ -224,7 +228,8 @@ export class DeviceWindows {
     const rows = this.#changed.map(([device, window]) =>
       window.row(device.device, this.config.windows[window.spec]!.label)
     );
-    for (const [, window] of this.#changed) {
+    for (const [device, window] of this.#changed) {
+      this.undrawn.closed(device, window);
       window.dirty = false;
       window.storedRevision = window.revision;
     }

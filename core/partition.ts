@@ -29,6 +29,7 @@ import { indexKnown, type KnownIndex, nothingKnown } from "./known.ts";
 import { limits } from "./limits.ts";
 import { partitionOf } from "./murmur2.ts";
 import type { LogRecord } from "./ports/log.ts";
+import type { OpenWindows } from "./ports/publisher.ts";
 import { type Changes, type Known, reusedReadingsMin, type StoredState } from "./ports/store.ts";
 import { Prepared, prepareRecords } from "./prepared.ts";
 import { cutRaw, Quarantine } from "./quarantine.ts";
@@ -358,7 +359,10 @@ export class Partition {
       boots,
       alerts: this.#alerts.takeChanges(),
     };
-    for (const device of changed) this.#unshown.add(device);
+    for (const device of changed) {
+      this.#unshown.add(device);
+      this.#windows.undrawn.add(device);
+    }
     this.#readings = this.#fold.readings = next;
     this.#identifier.forgetFresh(next);
     [this.#released, this.#gaps] = [[], []];
@@ -387,6 +391,17 @@ export class Partition {
   /** The open windows as they stand. */
   openRows(): WindowRow[] {
     return [...this.#devices.byName.values()].flatMap((device) => this.#windows.openRows(device, () => true));
+  }
+
+  /** The same for a publication; what has changed is what was taken. Good until the fold goes on. */
+  openWindows(): OpenWindows {
+    const { undrawn } = this.#windows;
+    return {
+      count: this.openWindowCount,
+      changedCount: undrawn.changedCount,
+      draw: (which) => undrawn.draw(which === "all" ? this.#devices.byName.values() : null),
+      rows: () => this.openRows(),
+    };
   }
 
   // --- for those who watch -----------------------------------------------------------------------------------------

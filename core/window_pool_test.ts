@@ -22,7 +22,7 @@ function used(): WindowState {
   state.changedBy(7, 8);
   state.setRow({ ...state.row("desk", "1m"), revision: 3, late: 2 });
   state.hasAllValues = false;
-  state.shownArrivals = 9;
+  state.shownArrivals = state.drawnArrivals = 9;
   state.dirty = true;
   return state;
 }

@@ -152,7 +152,7 @@ export function memoryDisk(): Disk {
   };
   const publisherOf = (disk: MemoryDisk, partition: number): Publisher => ({
     publish: (open, publishedMs) => {
-      published.set(partition, snapshot(disk, open));
+      published.set(partition, snapshot(disk, open.rows()));
       const manifest: Manifest = { isotherm: 1, generation: 1, publishedMs, configHash: "", partitions: [] };
       return Promise.resolve(manifest);
     },

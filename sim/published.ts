@@ -14,6 +14,7 @@ import type {
 } from "../core/rows.ts";
 import { readRows } from "../platform/duckdb/columns.ts";
 import { readParquet } from "../platform/duckdb/live.ts";
+import { openRowsSql, openTable } from "../platform/duckdb/open_windows.ts";
 import { dataPaths, type PartitionRecord, readRecords } from "../platform/duckdb/published.ts";
 import {
   alertTable,
@@ -61,6 +62,14 @@ export async function readPublished(directory: string, partition: number): Promi
       const result = await connection.stream(`SELECT ${selectList(table)} FROM ${newest}`);
       return await readRows(result, kindsOf(table), table.make);
     };
+    const openRows = async (): Promise<WindowRow[]> => {
+      const files = filesOf(record, paths.published, openTable.name);
+      if (files.length === 0) return [];
+      const result = await connection.stream(
+        `SELECT ${selectList(openWindowTable)} FROM (${openRowsSql(files)})`,
+      );
+      return await readRows(result, kindsOf(openWindowTable), openWindowTable.make);
+    };
     return {
       position: record.position,
       rowDigest: record.rowDigest,
@@ -68,7 +77,7 @@ export async function readPublished(directory: string, partition: number): Promi
       quarantined: await rowsOf(quarantineTable),
       released: await rowsOf(releaseTable),
       windows: await rowsOf({ ...windowTable, newestBy: ["device", "window_size", "window_start"] }),
-      open: await rowsOf({ ...openWindowTable, newestBy: null }),
+      open: await openRows(),
       devices: await rowsOf(deviceTable),
       boots: await rowsOf(bootTable),
       alerts: (await rowsOf(alertTable)).sort((a, b) => a.offset - b.offset || a.index - b.index),
@@ -80,8 +89,12 @@ export async function readPublished(directory: string, partition: number): Promi
 }
 
 function sourceOf(record: PartitionRecord, folder: string, table: string): string | null {
-  const files = record.segments.filter((segment) => segment.table === table);
-  return files.length === 0 ? null : readParquet(files.map((segment) => `${folder}/${segment.path}`));
+  const files = filesOf(record, folder, table);
+  return files.length === 0 ? null : readParquet(files);
+}
+
+function filesOf(record: PartitionRecord, folder: string, table: string): string[] {
+  return record.segments.filter((segment) => segment.table === table).map(({ path }) => `${folder}/${path}`);
 }
 
 /** The manifest of a data folder, null if nothing is published. */

@@ -12,11 +12,13 @@ import { createHash } from "node:crypto";
 import { fileBytes, removeFile, syncFile } from "../durable_files.ts";
 import { type DataPaths, type PartitionRecord, quoted } from "./published.ts";
 import { readParquet } from "./live.ts";
+import { openRowsSql, openTable } from "./open_windows.ts";
 import type { Segment } from "./segments.ts";
 import {
   baseTables,
   configSelect,
   configTable,
+  openWindowTable,
   positionTable,
   selectList,
   sqlTypes,
@@ -102,12 +104,22 @@ function emptySelect(table: TableShape): string {
 function baseView(paths: DataPaths, table: TableShape, records: readonly PartitionRecord[]): string {
   if (table === positionTable) return positionView(records);
   if (table === configTable) return configView(records);
+  if (table === openWindowTable) return openView(paths, records);
   const segments = records.flatMap((record) => record.segments).filter((segment) =>
     segment.table === table.name
   );
   if (segments.length === 0) return emptyView(table);
   const files = readParquet(newestFirst(segments).map((segment) => `${paths.published}/${segment.path}`));
   return `CREATE OR REPLACE VIEW ${table.name} AS SELECT version, ${selectList(table)} FROM ${files}`;
+}
+
+function openView(paths: DataPaths, records: readonly PartitionRecord[]): string {
+  const segments = records.flatMap((record) => record.segments);
+  const filesOf = ({ name }: TableShape) =>
+    segments.filter(({ table }) => table === name).map(({ path }) => `${paths.published}/${path}`);
+  const [files, before] = [filesOf(openTable), filesOf(openWindowTable)];
+  if (files.length + before.length === 0) return emptyView(openWindowTable);
+  return `CREATE OR REPLACE VIEW ${openWindowTable.name} AS ${openRowsSql(files, before)}`;
 }
 
 /** Newest times first: what asks for the newest rows then skips the rest. */

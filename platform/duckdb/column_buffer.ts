@@ -99,6 +99,43 @@ export class ColumnBuffer {
     this.#copy(vector, to - from, nulls > 0);
   }
 
+  /** Integers of a table that lies row by row: `rowCount` from `first` on, each `stride` after the last; else as above. */
+  fillStrided(
+    vector: duckdb.Vector,
+    values: Float64Array | Int32Array,
+    first: number,
+    stride: number,
+    rowCount: number,
+    none: number,
+  ): void {
+    const isWide = bytesOf[this.kind] === 8;
+    const words = this.#words;
+    let nulls = 0;
+    for (let index = 0, at = first; index < rowCount; index++, at += stride) {
+      const value = values[at]!;
+      if (value === none) {
+        if (nulls++ === 0) this.#validity.fill(0xffff_ffff);
+        this.#setNull(index);
+      } else if (isWide) putInt64(words, 2 * index, value);
+      else words[index] = value;
+    }
+    this.#copy(vector, rowCount, nulls > 0);
+  }
+
+  /** The same of decimals, none of them null. */
+  fillBigInts(
+    vector: duckdb.Vector,
+    values: readonly bigint[],
+    first: number,
+    stride: number,
+    rowCount: number,
+  ): void {
+    for (let index = 0, at = first; index < rowCount; index++, at += stride) {
+      putInt128(this.#words, 4 * index, values[at]!);
+    }
+    this.#copy(vector, rowCount, false);
+  }
+
   /** Booleans: whether `marks` [from, to) have the bit. */
   fillBits(vector: duckdb.Vector, marks: Uint8Array, from: number, to: number, bit: number): void {
     for (let at = from; at < to; at++) this.#bytes[at - from] = (marks[at]! & bit) === 0 ? 0 : 1;

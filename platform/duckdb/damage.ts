@@ -23,6 +23,7 @@ export const stateTables: readonly string[] = [
   "boot_rows",
   "alert_rule_rows",
   "alert_state_rows",
+  "open_windows",
   "open_window_rows",
 ];
 

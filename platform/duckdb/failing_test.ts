@@ -52,7 +52,8 @@ async function inWorld(test: (world: World) => Promise<void>, readingsOfRecord =
         const position = positionRow({ nextOffset: next });
         return tried(() => store.commit(changes({ position, readings, windows })));
       },
-      publish: () => tried(() => files.during(() => publisher.publish([windowRow()], startMs + offset))),
+      publish: () =>
+        tried(() => files.during(() => publisher.publish([windowRow({ closedBy: null })], startMs + offset))),
     });
     await assertWhole(store, offset * readingsOfRecord);
   } finally {

@@ -20,13 +20,14 @@
 import { assert } from "../../core/assert.ts";
 import type { Manifest } from "../../core/manifest.ts";
 import { parseManifest } from "../../core/manifest.ts";
-import type { Publisher } from "../../core/ports/publisher.ts";
+import { openWindowsOf } from "../../core/open_windows.ts";
+import type { OpenWindows, Publisher } from "../../core/ports/publisher.ts";
 import { PartitionTaken, StoreUnavailable } from "../../core/ports/store.ts";
 import { isKept } from "../../core/retention.ts";
 import type { PositionRow, WindowRow } from "../../core/rows.ts";
 import { type Bounds, type BoundsByTable, noRows, replacing } from "./bounds.ts";
 import { CatalogueWriter } from "./catalogue.ts";
-import { readRows, TableWriter } from "./columns.ts";
+import { readRows } from "./columns.ts";
 import {
   addLanes,
   type Lanes,
@@ -41,6 +42,7 @@ import { stateTables } from "./damage.ts";
 import { storeError } from "./errors.ts";
 import { readParquet, type SideConnection } from "./live.ts";
 import { applyMerges, Merger } from "./merger.ts";
+import { type Drawn, hasOpenWindows, OpenWindowFiles } from "./open_windows.ts";
 import {
   manifestOf,
   newestOfEach,
@@ -56,15 +58,7 @@ import { SegmentWriter } from "./segment_writer.ts";
 import { type Segment, segmentLimits } from "./segments.ts";
 import { publishedVersion } from "./state.ts";
 import type { DuckdbStore } from "./store.ts";
-import {
-  kindsOf,
-  newestOf,
-  openWindowTable,
-  segmentTables,
-  selectList,
-  type TableShape,
-  windowTable,
-} from "./tables.ts";
+import { kindsOf, newestOf, segmentTables, selectList, type TableShape, windowTable } from "./tables.ts";
 import {
   readTextIfAny,
   removeFile,
@@ -120,7 +114,7 @@ export async function openPublisher(
   }
 }
 
-/** What is published of the store, taken at one moment. */
+/** What is published of the store, taken at one moment; the open windows are drawn at the same. */
 interface Snapshot {
   readonly version: number;
   readonly position: PositionRow;
@@ -128,7 +122,6 @@ interface Snapshot {
   readonly fresh: BoundsByTable;
   /** Segments that are written already. */
   readonly sealed: readonly Segment[];
-  readonly open: readonly WindowRow[];
 }
 
 /** How far a publication came. */
@@ -139,7 +132,7 @@ interface Attempt {
 }
 
 export class DuckdbPublisher implements Publisher {
-  readonly #openWindows = new TableWriter(openWindowTable.name, openWindowTable.columns, true);
+  readonly #openWindows = new OpenWindowFiles();
   #manifest: Manifest | null = null;
   #orphansRemoved = false;
   #catalogue: Promise<CatalogueWriter> | null = null;
@@ -153,18 +146,22 @@ export class DuckdbPublisher implements Publisher {
     private readonly mergeInline: boolean,
   ) {}
 
-  async publish(open: readonly WindowRow[], publishedMs: number): Promise<Manifest> {
+  /** Open windows as rows are all there are. */
+  async publish(open: OpenWindows | readonly WindowRow[], publishedMs: number): Promise<Manifest> {
     const { version, position, record: before } = this.store;
     assert(position !== null, "a store is published after its first transaction");
     if (this.#manifest !== null && before?.version === version) return this.#manifest;
-    // Taken before the first await: the open windows are those of this transaction.
+    // Taken before the first await, and the open windows before anything else: they are those of this transaction.
     const fresh = this.store.takeUnpublished();
     const { sealed } = this.store;
     const attempt: Attempt = { written: [], record: null };
     try {
+      const drawn = await this.connection.use((connection) =>
+        this.#openWindows.draw(connection, "draw" in open ? open : openWindowsOf(open), version)
+      );
       await this.store.drain();
       await this.#prepare(sealed.length);
-      return await this.#publish({ version, position, before, fresh, sealed, open }, publishedMs, attempt);
+      return await this.#publish({ version, position, before, fresh, sealed }, drawn, publishedMs, attempt);
     } catch (error) {
       await this.#giveUp(attempt, fresh);
       throw storeError("publishing", error);
@@ -181,6 +178,7 @@ export class DuckdbPublisher implements Publisher {
       await this.store.published(record, fresh);
       return;
     }
+    this.#openWindows.lost();
     this.store.giveBack(fresh);
     for (const { path } of written) await this.#remove(path);
   }
@@ -226,13 +224,18 @@ export class DuckdbPublisher implements Publisher {
     }
   }
 
-  async #publish(snapshot: Snapshot, publishedMs: number, attempt: Attempt): Promise<Manifest> {
+  async #publish(
+    snapshot: Snapshot,
+    drawn: Drawn,
+    publishedMs: number,
+    attempt: Attempt,
+  ): Promise<Manifest> {
     const { before, version, position } = snapshot;
-    const fresh = await this.#writeSegments(snapshot, attempt.written);
+    const fresh = await this.#writeSegments(snapshot, drawn, attempt.written);
     const rowDigest = lanesText(await this.#digest(snapshot, fresh));
     const merged = this.merger.merged;
     const isNeeded = (segment: Segment) =>
-      segment.table !== openWindowTable.name && !isExpired(segment, position, this.store.retentionMs);
+      !(drawn.isWhole && hasOpenWindows(segment)) && !isExpired(segment, position, this.store.retentionMs);
     const kept = applyMerges(before?.segments ?? [], merged).filter(isNeeded);
     const segments = [...kept, ...snapshot.sealed, ...fresh];
     assert(segments.length <= segmentLimits.segmentsMax, "a partition has at most 64 segments");
@@ -261,6 +264,7 @@ export class DuckdbPublisher implements Publisher {
       // Together, before anybody else's turn: the merger goes by the record and what it has merged since.
       attempt.record = record;
       this.store.adopt(record);
+      this.#openWindows.recorded(drawn);
       this.merger.taken(merged.length);
     });
     await this.store.published(record, snapshot.fresh);
@@ -274,12 +278,19 @@ export class DuckdbPublisher implements Publisher {
   }
 
   /** Adds each segment to `segments` as soon as it is there, and returns them. */
-  async #writeSegments(snapshot: Snapshot, segments: Segment[]): Promise<readonly Segment[]> {
+  async #writeSegments(
+    snapshot: Snapshot,
+    drawn: Drawn,
+    segments: Segment[],
+  ): Promise<readonly Segment[]> {
     for (const table of segmentTables) {
       const bounds = snapshot.fresh.get(table.name);
       if (bounds !== undefined) segments.push(await this.#writeNew(table, bounds, snapshot));
     }
-    if (snapshot.open.length > 0) segments.push(await this.#writeOpen(snapshot));
+    const open = await this.connection.use((connection) =>
+      this.#openWindows.write(connection, this.writer, drawn, coverOf(snapshot))
+    );
+    if (open !== null) segments.push(open);
     if (segments.length > 0) await syncFolder(this.store.paths.segments);
     return segments;
   }
@@ -292,19 +303,8 @@ export class DuckdbPublisher implements Publisher {
     const order = table.timeColumn === null ? "version" : `${table.timeColumn} DESC, device`;
     const query = `SELECT version, ${selectList(table)} FROM ${counting} ORDER BY ${order}`;
     return await this.connection.use((connection) =>
-      this.writer.write(connection, table, query, coverOf(snapshot, bounds))
+      this.writer.write(connection, table, query, { ...coverOf(snapshot), bounds })
     );
-  }
-
-  async #writeOpen(snapshot: Snapshot): Promise<Segment> {
-    const query = `SELECT version, ${selectList(openWindowTable)} FROM temp.open_window_rows
-      ORDER BY window_start DESC, device`;
-    const bounds = { ...noRows, rows: snapshot.open.length };
-    return await this.connection.use(async (connection) => {
-      await connection.run("CREATE OR REPLACE TEMP TABLE open_window_rows AS FROM window_rows LIMIT 0");
-      await this.#openWindows.append(connection, snapshot.open, snapshot.version, "temp");
-      return await this.writer.write(connection, openWindowTable, query, coverOf(snapshot, bounds));
-    });
   }
 
   /** The digest after the new rows: plus their versions, minus those that they replace. */
@@ -438,13 +438,12 @@ const generationAfter = (before: PartitionRecord | null) => (before?.generation 
 const isNew = ({ before, version }: Snapshot, table: TableShape) =>
   `version > ${publishedVersion(table, before)} AND version <= ${version}`;
 
-function coverOf({ before, version, position }: Snapshot, bounds: Bounds) {
+function coverOf({ before, version, position }: Snapshot) {
   return {
     firstVersion: (before?.version ?? 0) + 1,
     lastVersion: version,
     epoch: position.epoch,
     generation: generationAfter(before),
-    bounds,
   };
 }
 

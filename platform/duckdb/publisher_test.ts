@@ -143,7 +143,7 @@ test("the manifest tells position, epoch and digest, and its SHA-256 are those o
     "window_rows 1",
     "device_rows 2",
     "boot_rows 1",
-    "open_window_rows 1",
+    "open_windows 1",
   ]);
   for (const file of partition!.files) {
     const path = `${directory}/published/${file.path}`;

@@ -11,6 +11,7 @@ import { StoreRefused } from "../../core/ports/store.ts";
 import type { Trace } from "../../core/ports/trace.ts";
 import { moveAside, segmentsNotWhole, stateTables, StoreDamaged } from "./damage.ts";
 import { storeError } from "./errors.ts";
+import { hasOpenWindows } from "./open_windows.ts";
 import {
   type DataPaths,
   type LostRows,
@@ -91,7 +92,7 @@ async function soundRecord(recovery: Recovery): Promise<PartitionRecord | null> 
     await startOver(recovery, `${fromLog[0]!.path} is damaged`);
     return null;
   }
-  const lost = damaged.filter(({ table }) => table !== "open_window_rows")
+  const lost = damaged.filter((segment) => !hasOpenWindows(segment))
     .map(({ table, rows, minMs, maxMs }): LostRows => ({ table, rows, minMs, maxMs }));
   for (const { table, rows, minMs, maxMs } of lost) {
     if (!stateTables.includes(table)) {

@@ -115,7 +115,7 @@ async function withPublished(log: SimLog, nowMs: number, look: (ask: Ask) => Pro
         fold.apply(prepared, await store.lookup(prepared.needs));
         await store.commit(fold.takeChanges(null, ""));
       }
-      await publisher.publish(fold.openRows(), nowMs);
+      await publisher.publish(fold.openWindows(), nowMs);
     } finally {
       await publisher.close();
       await store.close();
