@@ -139,7 +139,7 @@ class Life {
   readonly #end = new AbortController();
   /** The desk goes on until the workers have ended, as in the service. */
   readonly #endDesk = new AbortController();
-  readonly #handles: Handle[] = [];
+  readonly #handles = new Set<Handle>();
   readonly #done: Promise<void>;
   #failure: unknown = null;
   readonly #death = Promise.withResolvers<void>();
@@ -320,8 +320,7 @@ class Life {
     return await this.#call(() =>
       this.#gate(`open ${partition}`, async () => {
         const { store, publisher } = await disk.open(partition);
-        this.#handles.push(publisher, store);
-        const forget = (handle: Handle) => this.#handles.splice(this.#handles.indexOf(handle), 1);
+        this.#handles.add(publisher).add(store);
         return {
           store: {
             partition: store.partition,
@@ -348,7 +347,7 @@ class Life {
             close: () =>
               this.#call(() =>
                 this.#gate("close store", () => {
-                  forget(store);
+                  this.#handles.delete(store);
                   return store.close();
                 })
               ),
@@ -362,7 +361,7 @@ class Life {
             close: () =>
               this.#call(() =>
                 this.#gate("close publisher", () => {
-                  forget(publisher);
+                  this.#handles.delete(publisher);
                   return publisher.close();
                 })
               ),
