@@ -42,7 +42,12 @@ export class CatalogueWriter {
     const statements = [...baseTables.map(emptyView), viewsSql];
     const hash = createHash("sha256").update(statements.join("\n")).digest("hex").slice(0, 16);
     const template = `${folder}/catalogue_template_${hash}.duckdb`;
-    const instance = await DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "64MiB" });
+    const instance = await DuckDBInstance.create(":memory:", {
+      threads: "1",
+      memory_limit: "64MiB",
+      // Making a view looks into its files: of each, a kibibyte would be kept for ever.
+      enable_external_file_cache: "false",
+    });
     const connection = await instance.connect();
     const writer = new CatalogueWriter(instance, connection, template);
     if (await fileBytes(template) > 0) return writer;

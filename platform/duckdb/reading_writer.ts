@@ -1,12 +1,11 @@
 /** Appends readings: columns of the fold go into DuckDB's vectors as they are, lists of rows as those of other tables. */
-import { type DuckDBConnection, DuckDBDataChunk } from "@duckdb/node-api";
-import duckdb from "@duckdb/node-bindings";
+import type { DuckDBConnection, DuckDBDataChunk } from "@duckdb/node-api";
 import type { Rows } from "../../core/ports/store.ts";
 import { marks, ReadingBlock } from "../../core/reading_block.ts";
 import type { ReadingRow } from "../../core/rows.ts";
 import { NO_VALUE, NONE } from "../../core/scanned_batches.ts";
 import { ColumnBuffer, typeOf } from "./column_buffer.ts";
-import { appendChunks, type Chunked, TableWriter, type Versioned } from "./columns.ts";
+import { appendChunks, type Chunked, ReusedChunk, TableWriter, type Versioned } from "./columns.ts";
 import { readingTable } from "./tables.ts";
 
 /** Blocks of fewer rows are cheaper as rows, together with others, than as chunks of their own. */
@@ -18,7 +17,10 @@ export class ReadingWriter {
   readonly #rows = new TableWriter(readingTable.name, readingTable.columns, true);
   readonly #buffers = readingTable.columns.map(({ kind }) => new ColumnBuffer(kind));
   readonly #version = new ColumnBuffer("int64");
-  #reused: DuckDBDataChunk | null = null;
+  readonly #reused = new ReusedChunk([
+    typeOf.int64,
+    ...readingTable.columns.map(({ kind }) => typeOf[kind]),
+  ]);
 
   /** `catalog`: where the table is, if not in the connection's own. */
   append(
@@ -56,21 +58,15 @@ export class ReadingWriter {
 
   /** In the order of `readingTable`; one chunk for all, see `TableWriter`. */
   #chunk(block: ReadingBlock, from: number, to: number, version: number): DuckDBDataChunk {
-    const chunk = this.#reused ??= DuckDBDataChunk.create([
-      typeOf.int64,
-      ...readingTable.columns.map(({ kind }) => typeOf[kind]),
-    ]);
-    chunk.reset();
-    chunk.rowCount = to - from;
-    const vector = (column: number) => duckdb.data_chunk_get_vector(chunk.chunk, column);
+    const { chunk, vectors } = this.#reused.emptied(to - from);
     const integers = (column: number, values: Float64Array | Int32Array, none = NEVER) =>
-      this.#buffers[column]!.fillIntegers(vector(column + 1), values, from, to, none);
+      this.#buffers[column]!.fillIntegers(vectors[column + 1]!, values, from, to, none);
     const texts = (column: number, values: ReadonlyMap<number, string>) =>
-      this.#buffers[column]!.fillSparse(vector(column + 1), values, from, to);
+      this.#buffers[column]!.fillSparse(vectors[column + 1]!, values, from, to);
     const bits = (column: number, bit: number) =>
-      this.#buffers[column]!.fillBits(vector(column + 1), block.marks, from, to, bit);
-    this.#version.fillWith(vector(0), to - from, version);
-    this.#buffers[0]!.fillNumbered(vector(1), block.devices, block.device, from, to);
+      this.#buffers[column]!.fillBits(vectors[column + 1]!, block.marks, from, to, bit);
+    this.#version.fillWith(vectors[0]!, to - from, version);
+    this.#buffers[0]!.fillNumbered(vectors[1]!, block.devices, block.device, from, to);
     integers(1, block.boot, NONE);
     integers(2, block.seq, NONE);
     integers(3, block.tsMs);
