@@ -206,6 +206,7 @@ function partitionBody(status: WorkerStatus, nowMs: number): Record<string, unkn
       at: timeText(published.atMs),
       age_seconds: (nowMs - published.atMs) / 1_000,
     },
+    publish_every_seconds: status.publishEveryMs / 1_000,
   };
 }
 

@@ -33,6 +33,7 @@ import type { AggregatorConfig } from "./config.ts";
 import { around, type ExplainQuery, explanation } from "./explain.ts";
 import { ControlRecords } from "./control_records.ts";
 import { configHash, recordHash } from "./hashes.ts";
+import { PublishPace } from "./publish_pace.ts";
 import { Recognition } from "./recognition.ts";
 import { Teller } from "./teller.ts";
 import { TallyMetrics } from "./worker_metrics.ts";
@@ -82,6 +83,8 @@ export interface WorkerStatus {
   readonly published:
     | { readonly nextOffset: number; readonly generation: number; readonly atMs: number }
     | null;
+  /** The least time from one publication to the next: as configured, or longer, see `publish_pace.ts`. */
+  readonly publishEveryMs: number;
 }
 
 /** The endpoints' answer to what this worker can't tell now. */
@@ -119,7 +122,7 @@ export class PartitionWorker {
   /** What ended a transaction or publication that nobody waited for. */
   #failure: { readonly error: unknown } | null = null;
   #isPublished = true;
-  #publishDueMs = 0;
+  readonly #pace: PublishPace;
   #tickDueMs = 0;
   #endOffset = 0;
   #endDueMs = 0;
@@ -139,6 +142,7 @@ export class PartitionWorker {
     this.#tally = new TallyMetrics(ports.metrics);
     this.#control = new ControlRecords(ports.writer, partition);
     this.#teller = new Teller(ports);
+    this.#pace = new PublishPace(config.publishEveryMs);
   }
 
   status(): WorkerStatus {
@@ -156,6 +160,7 @@ export class PartitionWorker {
       watermarkMs: this.#fold?.lowestWatermarkMs() ?? null,
       committedMs: this.#committedMs,
       published: this.#published,
+      publishEveryMs: this.#pace.intervalMs,
     };
   }
 
@@ -329,7 +334,7 @@ export class PartitionWorker {
   /** How long until a publication is due; Infinity if there is nothing to publish, or one is under way. */
   #untilPublishMs(): number {
     if (this.#isPublished || this.#publishing !== null) return Infinity;
-    return this.#publishDueMs - this.ports.clock.monotonicMs();
+    return this.#pace.waitMs(this.ports.clock.monotonicMs());
   }
 
   /** Waits for the transaction under way: everything taken from the fold is committed then. False if it was given up. */
@@ -479,7 +484,7 @@ export class PartitionWorker {
     const { clock, metrics, live, reader } = this.ports;
     const startedMs = clock.monotonicMs();
     await this.#store!.commit(changes);
-    if (this.#isPublished) this.#publishDueMs = startedMs + this.config.publishEveryMs;
+    if (this.#isPublished) this.#pace.committed(startedMs);
     this.#isPublished = false;
     const labels = { partition: String(this.partition) };
     metrics.observe("isotherm_commit_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
@@ -530,12 +535,14 @@ export class PartitionWorker {
         this.ports.reader.settled(this.partition, nextOffset);
       }
       this.#publishProblem = null;
-      metrics.observe("isotherm_publish_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
+      const endedMs = clock.monotonicMs();
+      this.#pace.published(startedMs, endedMs);
+      metrics.observe("isotherm_publish_seconds", (endedMs - startedMs) / 1_000, labels);
     } catch (error) {
       this.#isPublished = false;
       if (error instanceof StoreUnavailable) {
         this.#publishProblem = error.message;
-        this.#publishDueMs = clock.monotonicMs() + RETRY_MAX_MS;
+        this.#pace.failed(clock.monotonicMs(), RETRY_MAX_MS);
       } else this.#failure ??= { error };
       const message = error instanceof Error ? error.message : String(error);
       metrics.count("isotherm_publish_failures_total", 1, labels);

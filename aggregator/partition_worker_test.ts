@@ -287,3 +287,44 @@ Deno.test("who is asked to stop while it catches up keeps what it has folded", a
   assert.ok(nextOffset >= 50 && nextOffset < 600, `stopped at ${nextOffset}`);
   assert.equal(disks[0]!.readings.length, nextOffset);
 });
+
+/** Appends a reading a second, so many of them. */
+async function sendEverySecond({ append, passTime }: ReturnType<typeof world>, seconds: number) {
+  for (let seq = 0; seq < seconds; seq++) {
+    void append(reading(seq, T0 + seq * SECOND));
+    await passTime(SECOND);
+  }
+}
+
+Deno.test("publications that take a second are five seconds apart, and it is told", async () => {
+  const all = world();
+  all.group.hasPublished = false;
+  all.publishing.takesMs = SECOND;
+  const worker = all.start({ publishEveryMs: 2 * SECOND });
+  await sendEverySecond(all, 30);
+  const { begun } = all.publishing;
+  assert.ok(begun.length >= 5 && begun.length <= 7, `${begun.length} publications`);
+  for (const [at, ms] of begun.slice(1).entries()) assert.ok(ms - begun[at]! >= 5 * SECOND, begun.join());
+  assert.equal(worker.aggregator.status()[0]!.publishEveryMs, 5 * SECOND);
+  all.publishing.takesMs = 0;
+  await sendEverySecond(all, 20);
+  assert.equal(worker.aggregator.status()[0]!.publishEveryMs, 2 * SECOND);
+  await worker.stop();
+});
+
+Deno.test("nothing is folded while the open windows of a publication are drawn, and it goes on before its end", async () => {
+  const all = world();
+  all.group.hasPublished = false;
+  all.publishing.drawsMs = 3 * SECOND;
+  all.publishing.takesMs = MINUTE;
+  const worker = all.start({ publishEveryMs: 2 * SECOND });
+  await sendEverySecond(all, 12);
+  const { begun, drawn } = all.publishing;
+  assert.equal(begun.length, 1);
+  // Of the minute, the hour and the day; the readings that came while they were drawn are not among them.
+  const before = Math.floor(begun[0]! / SECOND) + 1;
+  assert.deepEqual(drawn, [3 * before], `begun after ${begun[0]} ms`);
+  assert.equal(all.disks[0]!.devices.get("desk")!.counted, 12, "and what came meanwhile is folded now");
+  await all.passTime(2 * MINUTE);
+  await worker.stop();
+});

@@ -15,6 +15,7 @@ const worker = (partition: number, state: WorkerState, sentence: string | null =
   watermarkMs: null,
   committedMs: null,
   published: null,
+  publishEveryMs: 2_000,
 });
 
 Deno.test("ready is who works on every partition that it holds, and a full disk is told", () => {

@@ -13,6 +13,8 @@ export const aggregatorMetricsHelp: Readonly<Record<string, string>> = {
     "Tries to tell the webhook, by outcome (delivered, failed, given_up), and alerts dropped because too many waited.",
   isotherm_commit_seconds: "Time of a transaction.",
   isotherm_publish_seconds: "Time of a publication.",
+  isotherm_publish_interval_seconds:
+    "The least time from one publication to the next: as configured, or five times what the last one took.",
   isotherm_publish_failures_total: "Publications that failed and are tried again.",
   isotherm_partition_state: "1 for the state that the partition is in.",
   isotherm_lag_records: "Records of the log that are not folded yet.",
@@ -76,6 +78,7 @@ export function gaugeWorkers(statuses: readonly WorkerStatus[], clock: Clock, me
     metrics.gauge("isotherm_lag_seconds", lag.seconds, labels);
     metrics.gauge("isotherm_next_offset", status.nextOffset, labels);
     metrics.gauge("isotherm_open_windows", status.openWindows, labels);
+    metrics.gauge("isotherm_publish_interval_seconds", status.publishEveryMs / 1_000, labels);
     metrics.gauge("isotherm_devices", status.devices, labels);
     const { watermarkMs, committedMs, published } = status;
     const ageMs = watermarkMs === null ? 0 : Math.max(0, nowMs - watermarkMs);

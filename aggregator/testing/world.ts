@@ -65,11 +65,22 @@ export function world(partitions = 1) {
    * is published.
    */
   const group = { hasOthers: false, hasPublished: null as boolean | null };
+  /** How long a publication takes to draw the open windows, and then until its end; when each began, and drew what. */
+  const publishing = { drawsMs: 0, takesMs: 0, begun: [] as number[], drawn: [] as number[] };
   const publisher: Publisher = {
-    publish: (_open, publishedMs) =>
-      group.hasPublished === true
-        ? Promise.reject(new PartitionTaken("it belongs to a newer owner"))
-        : Promise.resolve({ isotherm: 1, generation: 1, publishedMs, configHash: "", partitions: [] }),
+    async publish(open, publishedMs) {
+      if (group.hasPublished === true) throw new PartitionTaken("it belongs to a newer owner");
+      publishing.begun.push(publishedMs - T0);
+      let readings = 0;
+      const blocks = open.draw("all")[Symbol.iterator]();
+      if (publishing.drawsMs > 0) await clock.sleep(publishing.drawsMs);
+      for (let next = blocks.next(); !next.done; next = blocks.next()) {
+        for (let at = 0; at < next.value.length; at++) readings += next.value.readings[at]!;
+      }
+      publishing.drawn.push(readings);
+      if (publishing.takesMs > 0) await clock.sleep(publishing.takesMs);
+      return { isotherm: 1, generation: 1, publishedMs, configHash: "", partitions: [] };
+    },
     close: () => Promise.resolve(),
   };
   /** `other`: the data folder has rows of a configuration with this hash. */
@@ -139,7 +150,7 @@ export function world(partitions = 1) {
     };
     return { aggregator, endpoints, giveAnew, takeBack, askToStop, stop, failure: () => failure };
   };
-  return { scheduler, log, disks, append, start, passTime, alertFiles, group };
+  return { scheduler, log, disks, append, start, passTime, alertFiles, group, publishing };
 }
 
 /** A reading of "desk", 20 °C. */
