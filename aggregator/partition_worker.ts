@@ -157,7 +157,7 @@ export class PartitionWorker {
       epoch: this.#fold?.epoch ?? -1,
       endOffset: Math.max(this.#endOffset, this.#committed?.nextOffset ?? 0),
       devices: this.#fold?.deviceCount ?? 0,
-      watermarkMs: this.#fold?.lowestWatermarkMs() ?? null,
+      watermarkMs: this.#fold?.lowestWatermarkMs ?? null,
       committedMs: this.#committedMs,
       published: this.#published,
       publishEveryMs: this.#pace.intervalMs,

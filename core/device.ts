@@ -78,6 +78,8 @@ export class DeviceState {
   unshown = false;
   /** In the list of devices whose open windows may have changed since they were drawn. */
   undrawn = false;
+  /** Among those of `standing.ts`; −1 before it is. */
+  standingNumber = -1;
 
   // Since the last transaction: its number among the devices that changed, its newest row in the block of readings (−1:
   // none), and its quarantined readings.

@@ -12,6 +12,7 @@ import { isKept } from "./retention.ts";
 import { UndrawnWindows } from "./open_windows.ts";
 import type { ReadingRow, WindowRow } from "./rows.ts";
 import { WindowPool } from "./window_pool.ts";
+import { Standing } from "./standing.ts";
 import { isTumbling, type Window, windowOf, windowsOf } from "./windows.ts";
 
 /** Recently closed windows that stay in memory, so that a late reading seldom needs the store. */
@@ -25,6 +26,8 @@ export class DeviceWindows {
   #closedCached: [DeviceState, WindowState][] = [];
   /** Open windows since they were drawn into a publication. */
   readonly undrawn: UndrawnWindows;
+  /** As of the last {@link take}. */
+  readonly standing = new Standing();
   readonly #pool: WindowPool;
 
   constructor(
@@ -230,6 +233,7 @@ export class DeviceWindows {
     );
     for (const [device, window] of this.#changed) {
       this.undrawn.closed(device, window);
+      this.standing.note(device);
       window.dirty = false;
       window.storedRevision = window.revision;
     }

@@ -79,21 +79,4 @@ export class Devices {
     [this.#changed, this.#changedBoots, this.readings] = [[], [], next];
     return { devices, boots, changed };
   }
-
-  /** How many windows are open. */
-  get openWindowCount(): number {
-    let count = 0;
-    for (const device of this.byName.values()) for (const open of device.open) count += open.size;
-    return count;
-  }
-
-  /** Lowest watermark among the devices that have open windows: below it everything is closed. Null if none has. */
-  lowestWatermarkMs(): number | null {
-    let lowestMs: number | null = null;
-    for (const { open, watermarkMs } of this.byName.values()) {
-      if (watermarkMs === null || open.every((windows) => windows.size === 0)) continue;
-      if (lowestMs === null || watermarkMs < lowestMs) lowestMs = watermarkMs;
-    }
-    return lowestMs;
-  }
 }

@@ -124,7 +124,10 @@ export class Partition {
       noteNewest(device, row);
       fold.#windows.restoreReading(device, row);
     }
-    for (const device of fold.#devices.byName.values()) fold.#windows.schedule(device);
+    for (const device of fold.#devices.byName.values()) {
+      fold.#windows.schedule(device);
+      fold.#windows.standing.note(device);
+    }
     fold.#alerts = AlertFold.restore(config.windows, partition, stored.alerts, fold.#devices.byName.values());
     fold.#windows.alerts = fold.#alerts;
     return fold;
@@ -147,9 +150,9 @@ export class Partition {
   get deviceCount(): number {
     return this.#devices.byName.size;
   }
-  /** How many windows are open. */
+  /** How many windows are open, as of the last `takeChanges`. */
   get openWindowCount(): number {
-    return this.#devices.openWindowCount;
+    return this.#windows.standing.openWindows;
   }
   /** Goes on at `offset` although records before it were never folded: they have expired in the log. */
   skipTo(offset: number): void {
@@ -362,6 +365,7 @@ export class Partition {
     for (const device of changed) {
       this.#unshown.add(device);
       this.#windows.undrawn.add(device);
+      this.#windows.standing.note(device);
     }
     this.#readings = this.#fold.readings = next;
     this.#identifier.forgetFresh(next);
@@ -444,9 +448,12 @@ export class Partition {
       [...device.boots.values()].some((boot) => boot.hasLostIn(window, device.everyMs));
   }
 
-  /** Lowest watermark among the devices that have open windows: below it everything is closed. Null if none has. */
-  lowestWatermarkMs(): number | null {
-    return this.#devices.lowestWatermarkMs();
+  /**
+   * Lowest watermark among the devices that have open windows, as of the last `takeChanges`: below it everything is
+   * closed. Null if none has.
+   */
+  get lowestWatermarkMs(): number | null {
+    return this.#windows.standing.lowestWatermarkMs;
   }
 
   /** All state as comparable text, a line a fact, for tests that rebuild it. Caches are left out. */
