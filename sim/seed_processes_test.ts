@@ -121,18 +121,27 @@ const SMALL =
   "--seeds 9..14 --devices 2 --hours 0.2 --files-every 13 --faults request_lost,power_cut,disk_full"
     .split(" ");
 
-Deno.test("two processes print what one does: runs, the table, and how many failed", async () => {
+Deno.test("two processes print what one does: runs, the table, and which pairs no seed reached", async () => {
   const run = async (...args: readonly string[]) => {
     await using process = new Process({ args: [...await taskArgs("sim"), ...SMALL, ...args] });
     const { code } = await process.end(240_000);
-    return { code, lines: process.lines.filter((line) => !line.endsWith("× real time")) };
+    const lines = process.lines.filter((line) => !line.endsWith("× real time"));
+    // What is told on standard error has no place among the others.
+    const isUnreached = (line: string) => line.startsWith("no seed reached");
+    return {
+      code,
+      lines: lines.filter((line) => !isUnreached(line)),
+      unreached: lines.filter(isUnreached),
+    };
   };
-  const one = await run();
+  const one = await run("--fail-unreached");
   assert.equal(one.lines.filter((line) => /^seed \d+: ok/.test(line)).length, 6);
   assert.match(one.lines.at(-1) ?? "", /^6 runs, 0 failed, \d+ pairs unreached$/);
-  assert.deepEqual(await run("--processes", "2"), one);
+  assert.equal(one.code, 1);
+  assert.ok(one.unreached.length > 0);
+  assert.deepEqual(await run("--fail-unreached", "--processes", "2"), one);
   const [oneAsJson, twoAsJson] = [await run("--json"), await run("--json", "--processes", "2")];
-  assert.equal(oneAsJson.lines.length, 6);
+  assert.deepEqual([oneAsJson.code, oneAsJson.lines.length], [0, 6]);
   assert.deepEqual(twoAsJson, oneAsJson);
 });
 
