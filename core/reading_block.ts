@@ -13,7 +13,7 @@ const FIRST_CAPACITY = 64;
 export class ReadingBlock implements Iterable<ReadingRow> {
   length = 0;
   /** Names by number, as `device` has them. */
-  readonly devices: string[] = [];
+  devices: string[] = [];
   device: Int32Array<ArrayBuffer>;
   /** −1 for none; so are `seq` and `everyMs`. */
   boot: Float64Array<ArrayBuffer>;
@@ -55,9 +55,23 @@ export class ReadingBlock implements Iterable<ReadingRow> {
 
   /** Makes it empty; what has been read from it is no more to be used. */
   clear(): void {
-    this.length = this.devices.length = 0;
+    this.length = 0;
+    this.devices = [];
     this.faults.clear();
     this.flags.clear();
+  }
+
+  /** Rows of a list, without their chains; the list itself if it is a block. */
+  static of(rows: Iterable<ReadingRow>): ReadingBlock {
+    if (rows instanceof ReadingBlock) return rows;
+    const block = new ReadingBlock();
+    const numbers = new Map<string, number>();
+    for (const row of rows) {
+      const number = numbers.get(row.device) ?? block.devices.push(row.device) - 1;
+      numbers.set(row.device, number);
+      block.pushRow(row, number, -1);
+    }
+    return block;
   }
 
   /** Adds a row of numbers and gives its own; `fault` and `flag` are set apart. */
@@ -115,6 +129,31 @@ export class ReadingBlock implements Iterable<ReadingRow> {
     return at;
   }
 
+  /** Becomes rows `order[from, to)` of another block, without their chains; shares its names. */
+  pick(block: ReadingBlock, order: Int32Array, from: number, to: number): void {
+    this.clear();
+    this.devices = block.devices;
+    for (let i = from; i < to; i++) {
+      const row = order[i]!;
+      const at = this.push(
+        block.device[row]!,
+        block.boot[row]!,
+        block.seq[row]!,
+        block.tsMs[row]!,
+        block.appendMs[row]!,
+        block.offset[row]!,
+        block.index[row]!,
+        block.temperatureMilliC[row]!,
+        block.humidityMilliPct[row]!,
+        block.everyMs[row]!,
+        block.marks[row]!,
+        -1,
+      );
+      if (block.faults.size > 0) copyText(block.faults, row, this.faults, at);
+      if (block.flags.size > 0) copyText(block.flags, row, this.flags, at);
+    }
+  }
+
   row(at: number): ReadingRow {
     const mark = this.marks[at]!;
     return {
@@ -155,4 +194,9 @@ export class ReadingBlock implements Iterable<ReadingRow> {
     this.marks = doubled(this.marks, new Uint8Array(capacity));
     this.before = doubled(this.before, new Int32Array(capacity));
   }
+}
+
+function copyText(from: ReadonlyMap<number, string>, row: number, to: Map<number, string>, at: number): void {
+  const text = from.get(row);
+  if (text !== undefined) to.set(at, text);
 }

@@ -17,26 +17,31 @@ export class ReadingWriter {
   readonly #rows = new TableWriter(readingTable.name, readingTable.columns, true);
   readonly #buffers = readingTable.columns.map(({ kind }) => new ColumnBuffer(kind));
   readonly #version = new ColumnBuffer("int64");
+  readonly #picked = new ReadingBlock();
   readonly #reused = new ReusedChunk([
     typeOf.int64,
     ...readingTable.columns.map(({ kind }) => typeOf[kind]),
   ]);
 
-  /** `catalog`: where the table is, if not in the connection's own. */
-  append(
+  /** Appends rows of a block in this order to the table in `catalog`. */
+  appendInOrder(
     connection: DuckDBConnection,
-    readings: Rows<ReadingRow>,
+    block: ReadingBlock,
+    order: Int32Array,
     version: number,
-    catalog: string | null = null,
+    catalog: string,
   ): Promise<void> {
-    return this.appendAll(connection, [{ version, rows: readings }], catalog);
+    const chunk = (from: number, to: number) => {
+      this.#picked.pick(block, order, from, to);
+      return this.#chunk(this.#picked, 0, to - from, version);
+    };
+    return appendChunks(connection, readingTable.name, [{ rowCount: order.length, chunk }], catalog);
   }
 
   /** Appends the readings of several transactions. */
   appendAll(
     connection: DuckDBConnection,
     transactions: readonly Versioned<Rows<ReadingRow>>[],
-    catalog: string | null = null,
   ): Promise<void> {
     const [blocks, small] = [[] as Chunked[], [] as Versioned<readonly ReadingRow[]>[]];
     for (const { version, rows } of transactions) {
@@ -44,12 +49,7 @@ export class ReadingWriter {
       if (isBlock) blocks.push(this.#chunked(rows, version));
       else small.push({ version, rows: [...rows] });
     }
-    return appendChunks(
-      connection,
-      readingTable.name,
-      [this.#rows.chunked(small), ...blocks],
-      catalog,
-    );
+    return appendChunks(connection, readingTable.name, [this.#rows.chunked(small), ...blocks]);
   }
 
   #chunked(block: ReadingBlock, version: number): Chunked {

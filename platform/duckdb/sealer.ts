@@ -10,6 +10,8 @@
  */
 import type { DuckDBConnection } from "@duckdb/node-api";
 import type { Changes } from "../../core/ports/store.ts";
+import { ReadingBlock } from "../../core/reading_block.ts";
+import { latestFirst } from "../../core/reading_order.ts";
 import { spanOfReadings } from "./bounds.ts";
 import { readRows, TableWriter } from "./columns.ts";
 import type { SegmentGuard } from "./damage.ts";
@@ -84,9 +86,10 @@ export class Sealer {
     await connection.run(
       `CREATE OR REPLACE TEMP TABLE ${readingTable.name} AS FROM main.reading_rows LIMIT 0`,
     );
-    await this.#readings.append(connection, readings, version, "temp");
-    const query = `SELECT version, ${selectList(readingTable)} FROM temp.${readingTable.name}
-      ORDER BY ${readingTable.timeColumn} DESC, device`;
+    // In the order of the file: DuckDB's own sort would hold all rows twice.
+    const block = ReadingBlock.of(readings);
+    await this.#readings.appendInOrder(connection, block, latestFirst(block), version, "temp");
+    const query = `SELECT version, ${selectList(readingTable)} FROM temp.${readingTable.name}`;
     const segment = await this.#segments.write(connection, readingTable, query, {
       firstVersion: version,
       lastVersion: version,

@@ -50,6 +50,27 @@ test("a large transaction's readings go past the live file, a small one's throug
   assert.deepEqual(await known(store), numbers(0, 2 * LARGE));
 });
 
+test("a segment's rows lie in its file latest first, those of one time by device", async ({ directory, store, ask, publisher }) => {
+  const devices = ["zoo", "attic", "a name that is too long for its handle", "\u{1f321}", "\ufb01"];
+  const count = 30_000; // more than a row group
+  await store.commit(changes({
+    position: positionRow({ nextOffset: count, lastOffset: count - 1 }),
+    readings: Array.from({ length: count }, (_, offset) => {
+      const device = devices[offset % devices.length]!;
+      return readingRow({ device, seq: offset, offset, tsMs: startMs + (offset * 7 % 1_000) * 1_000 });
+    }),
+    devices: devices.map((device) => deviceRow({ device })),
+  }));
+  await publisher.publish([], startMs);
+  const file = `${dataPaths(directory, 0).published}/${store.record!.segments[0]!.path}`;
+  const misplaced = await ask(
+    `SELECT count(*), count(*) FILTER (lies <> place) FROM (
+       SELECT file_row_number AS lies, row_number() OVER (ORDER BY ts DESC, device, log_offset) - 1 AS place
+       FROM read_parquet('${file}', file_row_number = true))`,
+  );
+  assert.deepEqual(misplaced.map((row) => row.map(Number)), [[count, 0]]);
+});
+
 test("a publication names sealed segments as they are, each once", async (opened) => {
   const { directory, store, publisher } = opened;
   await store.commit(readings(0, LARGE));
