@@ -39,6 +39,7 @@ import type { Records } from "./records.ts";
 import { isKept } from "./retention.ts";
 import type { GapRow, PositionRow, QuarantineReason, ReleaseRow, WindowRow } from "./rows.ts";
 import type { Batch, DeviceRecord, ReleaseRecord } from "./schema.ts";
+import { ScannedBatches } from "./scanned_batches.ts";
 import { newTally, type Tally } from "./tally.ts";
 import { lowestStart, type Window } from "./windows.ts";
 
@@ -59,6 +60,8 @@ export class Partition {
   #lastOffset: number | null = null;
   // What the next transaction appends.
   #readings = new ReadingBlock();
+  /** Columns of the records applied last, for the next ones. */
+  #scanned: ScannedBatches | null = null;
   /** A block that nobody uses any more, see {@link reuse}. */
   #spare: ReadingBlock | null = null;
   #released: ReleaseRow[] = [];
@@ -175,7 +178,10 @@ export class Partition {
 
   /** Decodes records (offsets from `nextOffset` on, in order) and collects what folding them has to know. */
   prepare(records: Records): Prepared {
+    const scanned = this.#scanned ?? new ScannedBatches();
+    this.#scanned = null;
     return prepareRecords(records, {
+      scanned,
       config: this.config,
       appendHighMs: this.#appendHighMs,
       devices: this.#devices.byName,
@@ -184,7 +190,7 @@ export class Partition {
     });
   }
 
-  /** Folds prepared records. `known` answers `prepared.needs` as of everything taken before. */
+  /** Folds prepared records, once. `known` answers `prepared.needs` as of everything taken before. */
   apply(prepared: Prepared, known: Known): void {
     this.#setKnown(indexKnown(known));
     for (let i = 0; i < prepared.length;) {
@@ -194,6 +200,8 @@ export class Partition {
       i = Math.max(end, i + 1);
     }
     this.#setKnown(nothingKnown);
+    this.#scanned = prepared.scanned;
+    this.#scanned.clear();
   }
 
   /**

@@ -228,6 +228,27 @@ Deno.test("a late reading asks the store for its window only if it may be there 
   assert.deepEqual([0, 1, 3, 9].map((minute) => asked(restored, minute)), [[0], [1], [3], [9]]);
 });
 
+Deno.test("records are scanned into the columns of those before, once these are folded and no sooner", () => {
+  const { partition } = fold();
+  const scan = (offset: number, device: string) =>
+    partition.prepare([{
+      ...{ partition: 0, offset, appendMs: T0, key: null, headers: {} },
+      value: new TextEncoder().encode(JSON.stringify({ device, seq: 1, boot: 1, ts: T0, temperature_c: 1 })),
+    }]);
+  const first = scan(0, "desk");
+  const beside = scan(0, "attic");
+  assert.notEqual(beside.scanned, first.scanned);
+  assert.deepEqual([first.scanned.device, beside.scanned.device], [["desk"], ["attic"]]);
+  partition.apply(first, nothing);
+  const second = scan(1, "shelf");
+  assert.equal(second.scanned, first.scanned, "the same columns");
+  assert.deepEqual([second.scanned.device, second.scanned.length, second.scanned.readings], [
+    ["shelf"],
+    1,
+    1,
+  ]);
+});
+
 Deno.test("columns that are used again hold the readings of the next transaction only", () => {
   const { append, take, partition } = fold();
   const send = (device: string, from: number, error: string | null) =>

@@ -10,7 +10,7 @@ import type { Needs } from "./ports/store.ts";
 import { isOrdinary, type Origin } from "./reading_fold.ts";
 import { isBlock, recordAt, type Records } from "./records.ts";
 import { scanInto } from "./scan.ts";
-import { NONE, ScannedBatches } from "./scanned_batches.ts";
+import { NONE, type ScannedBatches } from "./scanned_batches.ts";
 import { classify, decodeBatchClosely } from "./schema.ts";
 
 /** What the fold is before the records. */
@@ -19,6 +19,8 @@ export interface PreparedFor {
   readonly appendHighMs: number;
   readonly devices: ReadonlyMap<string, DeviceState>;
   readonly isOurs: (device: string) => boolean;
+  /** Columns that nobody uses, which are empty. */
+  readonly scanned: ScannedBatches;
 }
 
 /** Decoded records, and what folding them has to know. */
@@ -31,7 +33,7 @@ export class Prepared {
   readonly appendMs: Float64Array;
   readonly offsets: Float64Array;
   /** Batches as the scanner has read them, in order. */
-  readonly scanned = new ScannedBatches();
+  readonly scanned: ScannedBatches;
   /** Number of a record's batch among the scanned; −1 if it isn't one. */
   readonly batchOf: Int32Array;
   /** Number of the device that a record is about, in the order of their first records; −1 if it is about more than one. */
@@ -43,8 +45,9 @@ export class Prepared {
   readonly #records: Records;
   readonly #needs: CollectedNeeds;
 
-  constructor(records: Records, config: JudgeConfig) {
+  constructor(records: Records, config: JudgeConfig, scanned: ScannedBatches) {
     this.#records = records;
+    this.scanned = scanned;
     this.appendMs = new Float64Array(records.length);
     this.batchOf = new Int32Array(records.length).fill(-1);
     this.deviceOf = new Int32Array(records.length).fill(-1);
@@ -187,7 +190,7 @@ function rawReadingOf(value: Uint8Array): (index: number) => string {
 
 /** Decodes records, and collects what folding them has to know. */
 export function prepareRecords(records: Records, fold: PreparedFor): Prepared {
-  const prepared = new Prepared(records, fold.config);
+  const prepared = new Prepared(records, fold.config, fold.scanned);
   let appendMs = fold.appendHighMs;
   for (let i = 0; i < records.length; i++) {
     if (isBlock(records)) {
