@@ -1,5 +1,4 @@
 /** Everything that is published of one partition, read back from the files that other programs read. */
-import { DuckDBInstance } from "@duckdb/node-api";
 import type { Manifest } from "../core/manifest.ts";
 import { parseManifest } from "../core/manifest.ts";
 import type {
@@ -30,6 +29,7 @@ import {
   type Table,
   windowTable,
 } from "../platform/duckdb/tables.ts";
+import { withBareConnection } from "../platform/testing/bare_connection.ts";
 import type { StoredFacts } from "./compare.ts";
 
 export interface Published extends StoredFacts {
@@ -49,10 +49,7 @@ export async function readPublished(directory: string, partition: number): Promi
   const paths = dataPaths(directory, partition);
   const record = (await readRecords(paths)).get(partition);
   if (record === undefined) return null;
-  // What belongs to a reader doesn't lie among what is published.
-  const instance = await DuckDBInstance.create(":memory:", { threads: "1", memory_limit: "64MiB" });
-  const connection = await instance.connect();
-  try {
+  return await withBareConnection(async (connection) => {
     const rowsOf = async <Row>(table: Table<Row>): Promise<Row[]> => {
       const source = sourceOf(record, paths.published, table.name);
       if (source === null) return [];
@@ -82,10 +79,7 @@ export async function readPublished(directory: string, partition: number): Promi
       boots: await rowsOf(bootTable),
       alerts: (await rowsOf(alertTable)).sort((a, b) => a.offset - b.offset || a.index - b.index),
     };
-  } finally {
-    connection.closeSync();
-    instance.closeSync();
-  }
+  });
 }
 
 function sourceOf(record: PartitionRecord, folder: string, table: string): string | null {
