@@ -6,7 +6,7 @@ import { parseSimOptions, simHelp, type SimOptions } from "./options.ts";
 import { buildOf, regressionText } from "./regression.ts";
 import { describeScenario, type IncidentKind, incidentKinds, type Scenario } from "./scenario.ts";
 import { inOrder, SeedProcess, SeedsNotRun } from "./seed_processes.ts";
-import { planOf, runPlanned, runSeed, runtimeOf, type SeedResult } from "./seed_run.ts";
+import { planOf, repeatOf, runPlanned, runSeed, runtimeOf, type SeedResult } from "./seed_run.ts";
 import { shrinkScenario } from "./shrink_scenario.ts";
 import { storyPage } from "./story/page.ts";
 import type { Story } from "./story/story.ts";
@@ -56,8 +56,8 @@ const isAlone = ({ fromSeed, toSeed }: SimOptions) => fromSeed === toSeed;
 /** What came of each seed, in the order of the seeds. */
 async function* resultsOf(options: SimOptions): AsyncGenerator<SeedResult> {
   if (options.processes > 1 && !isAlone(options)) {
-    const repeatOf = async (seed: number) => (await planOf(options, seed, null)).repeat;
-    yield* inOrder(options, options.processes, () => new SeedProcess(options), repeatOf);
+    const open = () => new SeedProcess(options);
+    yield* inOrder(options, options.processes, open, (seed) => repeatOf(options, seed));
     return;
   }
   const runtime = await runtimeOf(options);

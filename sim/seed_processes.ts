@@ -43,7 +43,7 @@ export async function* inOrder(
   { fromSeed, toSeed }: Pick<SimOptions, "fromSeed" | "toSeed">,
   runners: number,
   open: () => SeedRunner,
-  repeatOf: (seed: number) => Promise<string>,
+  repeatOf: (seed: number) => string,
 ): AsyncGenerator<SeedResult> {
   const done = new Map<number, SeedResult>();
   const running = new Set<SeedRunner>();
@@ -65,7 +65,7 @@ export async function* inOrder(
       endsInARow = 0;
       return runner;
     } catch (error) {
-      done.set(seed, lost(seed, error, await repeatOf(seed)));
+      done.set(seed, lost(seed, error, repeatOf(seed)));
       endsInARow++;
       if (runner !== null) running.delete(runner);
       await runner?.close();

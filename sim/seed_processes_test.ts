@@ -37,7 +37,7 @@ function runners() {
   };
 }
 
-const repeatOf = (seed: number) => Promise.resolve(`run ${seed}`);
+const repeatOf = (seed: number) => `run ${seed}`;
 
 /** All that is under way in microtasks. */
 async function rest(): Promise<void> {
@@ -143,6 +143,19 @@ Deno.test("two processes print what one does: runs, the table, and which pairs n
   const [oneAsJson, twoAsJson] = [await run("--json"), await run("--json", "--processes", "2")];
   assert.deepEqual([oneAsJson.code, oneAsJson.lines.length], [0, 6]);
   assert.deepEqual(twoAsJson, oneAsJson);
+});
+
+Deno.test("when no process can run its seed, what it said is told, and the seeds that are left", async () => {
+  const broken = "--scenario sim/no_such_scenario.json --seeds 1..9 --processes 2".split(" ");
+  await using process = new Process({ args: [...await taskArgs("sim"), ...broken] });
+  const { code } = await process.end(60_000);
+  assert.equal(code, 1);
+  assert.match(process.text, /the process that ran it ended with status 1: [^]*no_such_scenario\.json/);
+  assert.match(
+    process.text,
+    /^seeds \d to 9 were not run: 3 processes ended one after the other, see above$/m,
+  );
+  assert.match(process.text, /^9 runs, 9 failed/m);
 });
 
 /** Processes that `pid` has started. */

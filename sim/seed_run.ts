@@ -39,18 +39,35 @@ export interface SeedResult extends Pick<Outcome, "digest" | "events" | "records
 export const runtimeOf = async ({ boards }: SimOptions): Promise<MicroPythonRuntime | null> =>
   boards === "micropython" ? await loadMicroPythonRuntime() : null;
 
+/** On what a seed's turn is to run, and how large it is then. */
+function shapeOf(options: SimOptions, seed: number) {
+  const isTurn = options.store === "memory" && options.filesEvery > 0 && seed % options.filesEvery === 0;
+  return {
+    onFiles: isTurn || options.store === "duckdb",
+    devices: isTurn ? Math.min(options.devices, FILES_DEVICES_MAX) : options.devices,
+    hours: isTurn ? Math.min(options.hours, FILES_HOURS_MAX) : options.hours,
+  };
+}
+
+/** The command that runs just this seed as it is run among others. */
+export function repeatOf(options: SimOptions, seed: number): string {
+  const { boards, faults, scenario, jitter } = options;
+  const { onFiles, devices, hours } = shapeOf(options, seed);
+  const rest = `--store ${onFiles ? "duckdb" : "memory"}${jitter === null ? "" : ` --jitter ${jitter}`}`;
+  if (scenario !== null) return `deno task sim --scenario ${scenario} ${rest}`;
+  const list = faults === null ? "all" : faults.length === 0 ? "none" : faults.join(",");
+  return `deno task sim --seed ${seed} --devices ${devices} --hours ${hours} --boards ${boards} ` +
+    `--faults ${list} ${rest}`;
+}
+
 export async function planOf(
   options: SimOptions,
   seed: number,
   runtime: MicroPythonRuntime | null,
 ): Promise<Planned> {
-  const { scenario: file, boards, faults, filesEvery } = options;
-  const isTurn = options.store === "memory" && filesEvery > 0 && seed % filesEvery === 0;
-  const onFiles = isTurn || options.store === "duckdb";
-  const devices = isTurn ? Math.min(options.devices, FILES_DEVICES_MAX) : options.devices;
-  const hours = isTurn ? Math.min(options.hours, FILES_HOURS_MAX) : options.hours;
-  const store = onFiles ? "duckdb" : "memory";
-  const repeat = repeatCommand(seed, { ...options, devices, hours, store });
+  const { scenario: file, boards, faults } = options;
+  const { onFiles, devices, hours } = shapeOf(options, seed);
+  const repeat = repeatOf(options, seed);
   const micropython = runtime === null ? {} : { micropython: runtime };
   if (file !== null) {
     const text = await Deno.readTextFile(file);
@@ -131,15 +148,4 @@ export function differing(
     ...second.violation === null ? [] : [`the second one's violation: ${second.violation}`],
     ...parting(...trails),
   ].join("\n");
-}
-
-function repeatCommand(
-  seed: number,
-  { devices, hours, boards, faults, store, scenario, jitter }: SimOptions,
-): string {
-  const pauses = jitter === null ? "" : ` --jitter ${jitter}`;
-  if (scenario !== null) return `deno task sim --scenario ${scenario} --store ${store}${pauses}`;
-  const list = faults === null ? "all" : faults.length === 0 ? "none" : faults.join(",");
-  return `deno task sim --seed ${seed} --devices ${devices} --hours ${hours} --boards ${boards} ` +
-    `--faults ${list} --store ${store}${pauses}`;
 }

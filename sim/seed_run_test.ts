@@ -68,10 +68,8 @@ Deno.test("real time that passes between and in calls changes no run, on files a
     };
     const { pauses, repeat: _, ...quiet } = await run("");
     assert.deepEqual([quiet.violation, pauses], [null, 0]);
-    for (const seed of [1, 2]) {
-      const { pauses, repeat: _, ...disturbed } = await run(` --jitter ${seed}`);
-      assert.ok(pauses > 10, `${pauses} pauses`);
-      assert.deepEqual(disturbed, quiet);
-    }
+    const { pauses: more, repeat: _command, ...disturbed } = await run(" --jitter 1");
+    assert.ok(more > 10, `${more} pauses`);
+    assert.deepEqual(disturbed, quiet);
   }
 });
