@@ -3,6 +3,7 @@ import type { WindowState } from "./accumulator.ts";
 import { BootState, Slots } from "./ledger.ts";
 import type { BootRow, DeviceRow, QuarantineRow, ReadingRow } from "./rows.ts";
 import { NO_VALUE, valueOrNull } from "./scanned_batches.ts";
+import { SeldomMap } from "./seldom_map.ts";
 import type { WindowPool } from "./window_pool.ts";
 
 /** A reading as what a device last said. */
@@ -20,6 +21,9 @@ const DUPLICATES_NOTED_MAX = 64;
 /** By window spec: start → window. */
 type WindowsBySpec = Map<number, WindowState>[];
 const perSpec = (specs: number): WindowsBySpec => Array.from({ length: specs }, () => new Map());
+type SeldomBySpec = SeldomMap<number, WindowState>[];
+const seldomPerSpec = (specs: number): SeldomBySpec =>
+  Array.from({ length: specs }, () => new SeldomMap<number, WindowState>());
 
 const LAST_APPEND = 0, HIGHEST_EVENT = 1, WATERMARK = 2, NEWEST = 3;
 const orNull = (ms: number): number | null => Number.isNaN(ms) ? null : ms;
@@ -43,7 +47,7 @@ export class DeviceState {
   unsequencedHighestMs: number | null = null;
   unsequencedExpiredMs: number | null = null;
   /** Day of append time → highest event time of readings without seq. */
-  unsequencedDays = new Map<number, number>();
+  readonly unsequencedDays = new SeldomMap<number, number>();
   quarantineDay = -1;
   quarantinedToday = 0;
 
@@ -52,9 +56,9 @@ export class DeviceState {
   spanCount = 0;
   readonly open: WindowsBySpec;
   /** Closed by silence, but not passed by the watermark: readings for them are late. */
-  readonly ahead: WindowsBySpec;
+  readonly ahead: SeldomBySpec;
   /** Cache of windows that the watermark has passed. */
-  readonly closed: WindowsBySpec;
+  readonly closed: SeldomBySpec;
   /**
    * By spec: highest end of the windows that may be stored and are not in memory; −∞ for none. One that ends above and
    * isn't in memory has never had a reading.
@@ -117,8 +121,8 @@ export class DeviceState {
   constructor(readonly device: string, readonly firstAppendMs: number, specs: number) {
     this.lastAppendMs = firstAppendMs;
     this.open = perSpec(specs);
-    this.ahead = perSpec(specs);
-    this.closed = perSpec(specs);
+    this.ahead = seldomPerSpec(specs);
+    this.closed = seldomPerSpec(specs);
     this.forgottenEndMs = new Float64Array(specs).fill(-Infinity);
     this.current = new Array(specs).fill(null);
   }
