@@ -114,7 +114,8 @@ export const aggregatorSettings = {
     min: 100,
     max: 60_000,
     fallback: 2_000,
-    consequence: "How old published files get at the most while rows arrive; more often costs more.",
+    consequence:
+      "How old published files get while rows arrive, unless that would take more than a fifth of the time; more often costs more.",
   }),
   replay: flagSetting({
     env: "ISOTHERM_REPLAY",

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { defaultConfig } from "../../core/config.ts";
 import { Partition } from "../../core/partition.ts";
 import { type Opened, storeTest } from "../testing/opened_store.ts";
+import { openRowsSql } from "./open_windows.ts";
+import { quoted } from "./published.ts";
 import { openWindowTable, selectList } from "./tables.ts";
 
 const START_MS = 1_767_225_600_000;
@@ -146,3 +148,25 @@ storeTest("whatever is sent between publications, readers see what is open", asy
   }
   assert.ok(changes >= 10, `${changes} publications had changes`);
 });
+
+storeTest(
+  "files of open windows that an earlier build has published are shown beside ours",
+  async (opened) => {
+    const { send, publish } = folding(opened);
+    await send(names(4), 0);
+    await publish();
+    const segment = opened.store.record!.segments.find(({ table }) => table === "open_windows")!;
+    const ours = `${opened.store.paths.published}/${segment.path}`;
+    const theirs = `${opened.directory}/theirs.parquet`;
+    const connection = opened.store.live.writer;
+    // As it wrote them: rows of `open_window_rows`.
+    await connection.run(`COPY (${openRowsSql([ours])}) TO ${quoted(theirs)} (FORMAT parquet)`);
+    const rowsOf = async (sql: string) =>
+      (await connection.runAndReadAll(`FROM (${sql}) ORDER BY ALL`)).getRowsJson();
+    const alone = await rowsOf(openRowsSql([ours]));
+    assert.equal(alone.length, 12);
+    assert.deepEqual(await rowsOf(openRowsSql([], [theirs])), alone);
+    const both = await rowsOf(openRowsSql([ours], [theirs]));
+    assert.deepEqual(both, alone.flatMap((row) => [row, row]));
+  },
+);
