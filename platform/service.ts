@@ -31,12 +31,14 @@ import type { Random } from "../core/ports/random.ts";
 import type { Trace } from "../core/ports/trace.ts";
 import {
   choiceSetting,
+  integerSetting,
   readSettings,
   settingsHelp,
   type SettingTable,
   type SettingValues,
 } from "../core/settings.ts";
 import { machineClock } from "./clock.ts";
+import { watchMemory } from "./memory_bound.ts";
 import { type MetricsRegistry, metricsRegistry } from "./metrics.ts";
 import { machineRandom } from "./random.ts";
 import {
@@ -59,6 +61,15 @@ export const serviceSettings = {
     env: "ISOTHERM_TRACE",
     choices: ["info", "debug", "warn", "error"],
     consequence: "Diagnostics below this level aren't written to standard error.",
+  }),
+  memoryMib: integerSetting({
+    env: "ISOTHERM_MEMORY_MIB",
+    unit: "MiB",
+    min: 0,
+    max: 1_048_576,
+    fallback: 4_096,
+    consequence:
+      "A process that has more memory ends in order, with exit code 1, for its supervisor to start it again; 0 sets no bound.",
   }),
 } as const;
 
@@ -169,6 +180,12 @@ export async function runService<S extends SettingTable>(spec: ServiceSpec<S>): 
     service.listening?.(server);
     for (const line of service.banner?.(server) ?? []) console.log(line);
     trace.emit("info", "service.started", { url: server.url });
+    watchMemory({
+      clock: machineClock,
+      mib: read.values.memoryMib as number,
+      residentBytes: () => Deno.memoryUsage().rss,
+      exceeded: fail,
+    });
   } catch (error) {
     fail(error as Error);
   }
