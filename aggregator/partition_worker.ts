@@ -410,11 +410,12 @@ export class PartitionWorker {
       : await this.#retried(signal, () => this.#store!.lookup(prepared.needs));
     if (known === undefined) return;
     if (prepared.last !== null) {
+      const rowsBefore = fold.untakenRows;
       fold.apply(prepared, known);
       if (this.#held === 0) this.#heldSinceMs = this.ports.clock.monotonicMs();
       this.#held += prepared.length;
       this.#lastHash = recordHash(prepared.last);
-      if (!this.#isHolding(fold)) await this.#commitHeld(signal);
+      if (!this.#isHolding(fold, fold.untakenRows - rowsBefore)) await this.#commitHeld(signal);
     }
     if (prepared.stop === null) return;
     if (this.#held > 0) await this.#commitHeld(signal);
@@ -422,11 +423,11 @@ export class PartitionWorker {
     this.#stop(prepared.stop);
   }
 
-  /** Whether the transaction takes in the next read too. */
-  #isHolding(fold: Partition): boolean {
+  /** Whether the transaction takes in the next read too, which makes about as many rows as this one. */
+  #isHolding(fold: Partition, rowsOfRead: number): boolean {
     const { recordsPerCommitMax, rowsPerCommitMax } = this.config;
     return fold.nextOffset < this.#endOffset && this.#held < recordsPerCommitMax &&
-      fold.untakenRows < rowsPerCommitMax &&
+      fold.untakenRows + rowsOfRead <= rowsPerCommitMax &&
       this.#untilCommitMs() > 0 && this.#untilPublishMs() > 0;
   }
 

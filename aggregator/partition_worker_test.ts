@@ -269,7 +269,8 @@ async function commitsToCatchUp(config: Partial<AggregatorConfig>): Promise<numb
 Deno.test("while the log is ahead a transaction takes in several reads, within its bounds", async () => {
   assert.equal(await commitsToCatchUp({}), 1);
   assert.equal(await commitsToCatchUp({ recordsPerCommitMax: 120 }), 5);
-  assert.equal(await commitsToCatchUp({ rowsPerCommitMax: 120 }), 4);
+  assert.equal(await commitsToCatchUp({ rowsPerCommitMax: 120 }), 6);
+  assert.equal(await commitsToCatchUp({ rowsPerCommitMax: 40 }), 12); // a read of 50 comes alone
   assert.equal(await commitsToCatchUp({ commitEveryMs: 0 }), 12);
 });
 
