@@ -10,8 +10,8 @@
  * The columns are those of the fold. Places of first and last readings are numbers here and become text in the
  * catalogue's view, which few ask for: making the texts took half of the time of a publication.
  */
-import { type DuckDBConnection, DuckDBDataChunk } from "@duckdb/node-api";
-import duckdb from "@duckdb/node-bindings";
+import type { DuckDBConnection, DuckDBDataChunk } from "@duckdb/node-api";
+import type duckdb from "@duckdb/node-bindings";
 import { setImmediate } from "node:timers";
 import { CHANNEL_CELLS } from "../../core/accumulator.ts";
 import type { OpenWindowBlock } from "../../core/open_window_block.ts";
@@ -19,6 +19,7 @@ import type { OpenWindows } from "../../core/ports/publisher.ts";
 import { NO_VALUE, NONE } from "../../core/scanned_batches.ts";
 import { noRows } from "./bounds.ts";
 import { ColumnBuffer, type Kind, typeOf } from "./column_buffer.ts";
+import { ReusedChunk } from "./columns.ts";
 import { readParquet } from "./live.ts";
 import type { Cover, SegmentWriter } from "./segment_writer.ts";
 import type { Segment } from "./segments.ts";
@@ -171,8 +172,7 @@ export interface Drawn {
 export class OpenWindowFiles {
   readonly #buffers = columns.map(({ kind }) => new ColumnBuffer(kind));
   readonly #version = new ColumnBuffer("int64");
-  /** Used again, with its vectors: each handle to one leaks a little in Deno 2.9. */
-  #made: { readonly chunk: DuckDBDataChunk; readonly vectors: readonly duckdb.Vector[] } | null = null;
+  readonly #reused = new ReusedChunk([typeOf.int64, ...columns.map(({ kind }) => typeOf[kind])]);
   /** What stands in the record: rows in changes and how many files they are; null: nothing that can be added to. */
   #base: { readonly changedRows: number; readonly changes: number } | null = null;
 
@@ -209,9 +209,7 @@ export class OpenWindowFiles {
   }
 
   #fill(block: OpenWindowBlock, version: number): DuckDBDataChunk {
-    const { chunk, vectors } = this.#made ??= madeChunk();
-    chunk.reset();
-    chunk.rowCount = block.length;
+    const { chunk, vectors } = this.#reused.emptied(block.length);
     this.#version.fillWith(vectors[0]!, block.length, version);
     columns.forEach((column, at) => column.fill(this.#buffers[at]!, vectors[at + 1]!, block));
     return chunk;
@@ -244,12 +242,6 @@ export class OpenWindowFiles {
   lost(): void {
     this.#base = null;
   }
-}
-
-function madeChunk() {
-  const types = [typeOf.int64, ...columns.map(({ kind }) => typeOf[kind])];
-  const chunk = DuckDBDataChunk.create(types);
-  return { chunk, vectors: types.map((_, at) => duckdb.data_chunk_get_vector(chunk.chunk, at)) };
 }
 
 /** Lets others go on before us. */
