@@ -62,7 +62,8 @@ export class Gate {
       this.#onCall(what, error);
       this.#end();
     };
-    this.#tail = result.then(() => end(null), end);
+    // Whoever waited for it goes on until he can't, before the next one is made: how long a call takes is the machine's.
+    this.#tail = result.then(() => end(null), end).then(() => this.#turns.next());
     return result;
   }
 
