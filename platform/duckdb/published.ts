@@ -198,6 +198,15 @@ export async function writeRecord(paths: DataPaths, record: PartitionRecord): Pr
   await replaceFile(`${paths.records}/${recordName(record.position)}`, JSON.stringify(record));
 }
 
+/** Whether this very record is the one that lies there; null if that can't be told now. */
+export async function isWritten(paths: DataPaths, record: PartitionRecord): Promise<boolean | null> {
+  try {
+    return await readTextIfAny(`${paths.records}/${recordName(record.position)}`) === JSON.stringify(record);
+  } catch {
+    return null;
+  }
+}
+
 /** The manifest over the newest records of a configuration; `newest` is the one that was written last. */
 export function manifestOf(
   records: ReadonlyMap<number, PartitionRecord>,

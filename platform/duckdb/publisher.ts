@@ -44,6 +44,7 @@ import { readParquet, type SideConnection } from "./live.ts";
 import { applyMerges, Merger } from "./merger.ts";
 import { type Drawn, hasOpenWindows, OpenWindowFiles } from "./open_windows.ts";
 import {
+  isWritten,
   manifestOf,
   newestOfEach,
   type PartitionRecord,
@@ -129,6 +130,8 @@ interface Attempt {
   readonly written: Segment[];
   /** Set once it is on disk: then it is the truth. */
   record: PartitionRecord | null;
+  /** How sure that is: its writing may have failed after it was in place, and nobody may be able to look. */
+  certainty: "durable" | "in place" | "unknown";
 }
 
 export class DuckdbPublisher implements Publisher {
@@ -154,7 +157,7 @@ export class DuckdbPublisher implements Publisher {
     // Taken before the first await, and the open windows before anything else: they are those of this transaction.
     const fresh = this.store.takeUnpublished();
     const { sealed } = this.store;
-    const attempt: Attempt = { written: [], record: null };
+    const attempt: Attempt = { written: [], record: null, certainty: "durable" };
     try {
       const drawn = await this.connection.use((connection) =>
         this.#openWindows.draw(connection, "draw" in open ? open : openWindowsOf(open), version)
@@ -172,14 +175,17 @@ export class DuckdbPublisher implements Publisher {
    * A publication has failed. With its record on disk its rows are published all the same, only the catalogue is behind:
    * the next call writes it. Before that nothing of it counts, and its files go, most of all when the disk is full.
    */
-  async #giveUp({ written, record }: Attempt, fresh: BoundsByTable): Promise<void> {
+  async #giveUp({ written, record, certainty }: Attempt, fresh: BoundsByTable): Promise<void> {
     this.#manifest = null;
     if (record !== null) {
-      await this.store.published(record, fresh);
+      // Rows leave the live file only for a record that outlives a power cut: otherwise after the next one.
+      if (certainty === "durable") await this.store.published(record, fresh);
       return;
     }
     this.#openWindows.lost();
     this.store.giveBack(fresh);
+    // A record may name them; if none does, the next opening finds them.
+    if (certainty === "unknown") return;
     for (const { path } of written) await this.#remove(path);
   }
 
@@ -260,7 +266,7 @@ export class DuckdbPublisher implements Publisher {
       ...lost === undefined ? {} : { lost },
       ...this.store.config === null ? {} : { config: this.store.config },
     };
-    const { record, manifest } = await this.#replace(made, (record) => {
+    const { record, manifest } = await this.#replace(made, attempt, (record) => {
       // Together, before anybody else's turn: the merger goes by the record and what it has merged since.
       attempt.record = record;
       this.store.adopt(record);
@@ -351,7 +357,7 @@ export class DuckdbPublisher implements Publisher {
   }
 
   /** Record, catalogue and manifest, while no other worker does the same; `recorded` is called once the record stands. */
-  async #replace(made: PartitionRecord, recorded: (record: PartitionRecord) => void) {
+  async #replace(made: PartitionRecord, attempt: Attempt, recorded: (record: PartitionRecord) => void) {
     const { paths, partition } = this.store;
     return await withFileLock(paths.lock, async (isOurs) => {
       const stillOurs = () => {
@@ -372,7 +378,14 @@ export class DuckdbPublisher implements Publisher {
       const shown = shownWith(made, all, last?.configHash ?? null);
       const record = { ...made, retired: [...made.retired, ...abandoned(made, shown.obsolete)] };
       stillOurs();
-      await writeRecord(paths, record);
+      try {
+        await writeRecord(paths, record);
+      } catch (error) {
+        const isInPlace = await isWritten(paths, record);
+        attempt.certainty = isInPlace === null ? "unknown" : "in place";
+        if (isInPlace === true) recorded(record);
+        throw error;
+      }
       recorded(record);
       let manifest = last;
       if (shown.records !== null || manifest === null) {
