@@ -485,7 +485,7 @@ export class PartitionWorker {
     const { clock, metrics, live, reader } = this.ports;
     const startedMs = clock.monotonicMs();
     await this.#store!.commit(changes);
-    if (this.#isPublished) this.#pace.committed(startedMs);
+    this.#pace.committed(startedMs, this.#isPublished);
     this.#isPublished = false;
     const labels = { partition: String(this.partition) };
     metrics.observe("isotherm_commit_seconds", (clock.monotonicMs() - startedMs) / 1_000, labels);
