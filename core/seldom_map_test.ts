@@ -26,6 +26,6 @@ Deno.test("it holds what a map holds, and may be emptied while it is iterated", 
   assert.deepEqual(seen, [2, 1, 3]);
   map.clear();
   same();
-  for (const  of of[seldom, map]) of.set(1, "again");
+  for (const each of [seldom, map]) each.set(1, "again");
   same();
 });

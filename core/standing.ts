@@ -4,6 +4,7 @@
  * kept: a question costs nothing, a device in a transaction the logarithm of their number at most, 20 bytes each.
  */
 import type { DeviceState } from "./device.ts";
+import { doubled } from "./scanned_batches.ts";
 
 const FIRST_DEVICES = 64;
 
@@ -43,9 +44,7 @@ export class Standing {
   #add(): number {
     const capacity = this.#open.length;
     if (this.#devices === capacity) {
-      const open = new Int32Array(2 * capacity);
-      open.set(this.#open);
-      this.#open = open;
+      this.#open = doubled(this.#open, new Int32Array(2 * capacity));
       const leaves = this.#lowest.subarray(capacity);
       this.#lowest = new Float64Array(4 * capacity).fill(Infinity);
       this.#lowest.set(leaves, 2 * capacity);

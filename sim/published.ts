@@ -14,7 +14,13 @@ import type {
 import { readRows } from "../platform/duckdb/columns.ts";
 import { readParquet } from "../platform/duckdb/live.ts";
 import { openRowsSql, openTable } from "../platform/duckdb/open_windows.ts";
-import { dataPaths, type PartitionRecord, readRecords } from "../platform/duckdb/published.ts";
+import {
+  type DataPaths,
+  dataPaths,
+  filesOf,
+  type PartitionRecord,
+  readRecords,
+} from "../platform/duckdb/published.ts";
 import {
   alertTable,
   bootTable,
@@ -51,7 +57,7 @@ export async function readPublished(directory: string, partition: number): Promi
   if (record === undefined) return null;
   return await withBareConnection(async (connection) => {
     const rowsOf = async <Row>(table: Table<Row>): Promise<Row[]> => {
-      const source = sourceOf(record, paths.published, table.name);
+      const source = sourceOf(record, paths, table.name);
       if (source === null) return [];
       const newest = table.newestBy === undefined || table.newestBy === null
         ? source
@@ -60,7 +66,7 @@ export async function readPublished(directory: string, partition: number): Promi
       return await readRows(result, kindsOf(table), table.make);
     };
     const openRows = async (): Promise<WindowRow[]> => {
-      const files = filesOf(record, paths.published, openTable.name);
+      const files = filesOf(paths, record.segments, openTable.name);
       if (files.length === 0) return [];
       const result = await connection.stream(
         `SELECT ${selectList(openWindowTable)} FROM (${openRowsSql(files)})`,
@@ -82,13 +88,9 @@ export async function readPublished(directory: string, partition: number): Promi
   });
 }
 
-function sourceOf(record: PartitionRecord, folder: string, table: string): string | null {
-  const files = filesOf(record, folder, table);
+function sourceOf({ segments }: PartitionRecord, paths: DataPaths, table: string): string | null {
+  const files = filesOf(paths, segments, table);
   return files.length === 0 ? null : readParquet(files);
-}
-
-function filesOf(record: PartitionRecord, folder: string, table: string): string[] {
-  return record.segments.filter((segment) => segment.table === table).map(({ path }) => `${folder}/${path}`);
 }
 
 /** The manifest of a data folder, null if nothing is published. */

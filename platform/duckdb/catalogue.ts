@@ -10,7 +10,7 @@ import type { PositionRow } from "../../core/rows.ts";
 import { assert } from "../../core/assert.ts";
 import { createHash } from "node:crypto";
 import { fileBytes, removeFile, syncFile } from "../durable_files.ts";
-import { type DataPaths, type PartitionRecord, quoted } from "./published.ts";
+import { type DataPaths, filesOf, type PartitionRecord, quoted } from "./published.ts";
 import { readParquet } from "./live.ts";
 import { openRowsSql, openTable } from "./open_windows.ts";
 import type { Segment } from "./segments.ts";
@@ -110,19 +110,18 @@ function baseView(paths: DataPaths, table: TableShape, records: readonly Partiti
   if (table === positionTable) return positionView(records);
   if (table === configTable) return configView(records);
   if (table === openWindowTable) return openView(paths, records);
-  const segments = records.flatMap((record) => record.segments).filter((segment) =>
-    segment.table === table.name
-  );
-  if (segments.length === 0) return emptyView(table);
-  const files = readParquet(newestFirst(segments).map((segment) => `${paths.published}/${segment.path}`));
-  return `CREATE OR REPLACE VIEW ${table.name} AS SELECT version, ${selectList(table)} FROM ${files}`;
+  const segments = newestFirst(records.flatMap((record) => record.segments));
+  const files = filesOf(paths, segments, table.name);
+  if (files.length === 0) return emptyView(table);
+  return `CREATE OR REPLACE VIEW ${table.name} AS SELECT version, ${selectList(table)} FROM ${
+    readParquet(files)
+  }`;
 }
 
 function openView(paths: DataPaths, records: readonly PartitionRecord[]): string {
   const segments = records.flatMap((record) => record.segments);
-  const filesOf = ({ name }: TableShape) =>
-    segments.filter(({ table }) => table === name).map(({ path }) => `${paths.published}/${path}`);
-  const [files, before] = [filesOf(openTable), filesOf(openWindowTable)];
+  const files = filesOf(paths, segments, openTable.name);
+  const before = filesOf(paths, segments, openWindowTable.name);
   if (files.length + before.length === 0) return emptyView(openWindowTable);
   return `CREATE OR REPLACE VIEW ${openWindowTable.name} AS ${openRowsSql(files, before)}`;
 }

@@ -207,6 +207,13 @@ export async function isWritten(paths: DataPaths, record: PartitionRecord): Prom
   }
 }
 
+/** Absolute paths of a table's segments, in their order. */
+export function filesOf(paths: DataPaths, segments: readonly Segment[], table: string): string[] {
+  return segments.filter((segment) => segment.table === table).map(({ path }) =>
+    `${paths.published}/${path}`
+  );
+}
+
 /** The manifest over the newest records of a configuration; `newest` is the one that was written last. */
 export function manifestOf(
   records: ReadonlyMap<number, PartitionRecord>,
