@@ -12,10 +12,10 @@ Deno.test("it holds what a map holds, and may be emptied while it is iterated", 
     }
   };
   same();
-  for (const  of of[seldom, map]) of.delete(1);
+  for (const each of [seldom, map]) each.delete(1);
   same();
   for (const [key, value] of [[2, "b"], [1, "a"], [2, "c"], [3, "d"]] as const) {
-    for (const  of of[seldom, map]) of.set(key, value);
+    for (const each of [seldom, map]) each.set(key, value);
     same();
   }
   const seen: number[] = [];
