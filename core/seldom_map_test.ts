@@ -28,4 +28,9 @@ Deno.test("it holds what a map holds, and may be emptied while it is iterated", 
   same();
   for (const each of [seldom, map]) each.set(1, "again");
   same();
+  for (const each of [seldom, map]) {
+    each.set(2, "stays");
+    each.delete(1);
+  }
+  same();
 });
